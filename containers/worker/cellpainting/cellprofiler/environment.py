@@ -1,0 +1,47 @@
+"""Where this machine's CellProfiler is, and which Python runs it."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellpainting.errors import CellProfilerNotFound
+
+VARIABLE = "CELLPROFILER"
+REMEDY = f"run 'make setup', or set {VARIABLE}=/path/to/cellprofiler"
+
+
+@dataclass(frozen=True)
+class CellProfiler:
+    """A CellProfiler installation: its command, and the Python that the command's first line names."""
+
+    command: Path
+    python: Path
+
+
+def find_cellprofiler(named: str) -> CellProfiler:
+    """Check the path of a `cellprofiler` command, as the environment variable CELLPROFILER gives it.
+
+    Raises
+    ------
+    CellProfilerNotFound
+        If the path is empty, names no file, or names something that is not CellProfiler's Python script
+        (the observed run needs its interpreter).
+    """
+    if not named:
+        raise CellProfilerNotFound(f"the environment variable {VARIABLE} is not set; {REMEDY}")
+    command = Path(named)
+    if not command.is_file():
+        raise CellProfilerNotFound(f"{VARIABLE}={named} is no file; {REMEDY}")
+    return CellProfiler(command=command, python=_interpreter(command))
+
+
+def _interpreter(command: Path) -> Path:
+    with command.open("rb") as script:
+        first_line = script.readline(4096)
+    words = shlex.split(first_line[2:].decode(errors="replace")) if first_line.startswith(b"#!") else []
+    if not words or not Path(words[0]).is_file() or "python" not in Path(words[0]).name:
+        raise CellProfilerNotFound(
+            f"{command} is not the 'cellprofiler' script of a Python environment "
+            f"(its first line is {first_line[:60]!r}); {REMEDY}"
+        )
+    return Path(words[0])

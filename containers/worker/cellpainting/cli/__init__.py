@@ -1,0 +1,1 @@
+"""The command `cpb`: one file per group of commands, which parse, call the library and print."""

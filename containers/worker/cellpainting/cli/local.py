@@ -1,0 +1,156 @@
+"""`cpb local`: the whole cloud on this machine, to try, to test, and to run a plate on a workstation."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from cellpainting.cellprofiler.environment import find_cellprofiler
+from cellpainting.cli.folder_pairs import DIRECTORY_AT_PREFIX, PREFIX_TO_DIRECTORY
+from cellpainting.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from cellpainting.local.cloud import LocalCloud
+
+DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".cpb"),
+    show_default=True,
+    help="folder that keeps the bucket between runs",
+)
+STORAGE = click.option(
+    "--storage",
+    type=click.Choice(["s3", "fsx"]),
+    help="how jobs read images: copied from the bucket (s3) or in place (fsx)  [default: s3, or fsx with --mount]",
+)
+MOUNT = click.option(
+    "--mount",
+    "mounts",
+    metavar="DIR=PREFIX",
+    type=DIRECTORY_AT_PREFIX,
+    multiple=True,
+    help="show a folder of yours in the bucket, read only, without copying it",
+)
+
+
+@click.group()
+def local() -> None:
+    """The whole cloud on this machine: no AWS account, no Docker."""
+
+
+@local.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=4577, show_default=True, help="0 takes any free port")
+@DATA
+@STORAGE
+@MOUNT
+def up(port: int, data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...]) -> int:
+    """Keep the local cloud up until Ctrl-C, for `aws` and other programs in another terminal.
+
+    Example: cpb local up --port 4577
+    """
+    console = Console()
+    with _cloud(data, storage, mounts, port, Progress(console)) as cloud:
+        console.print("The local cloud is up. In another terminal:", highlight=False)
+        variables = {
+            **cloud.account.variables,
+            "SQS_URL": cloud.outputs["SQSQueueURL"],
+            "AWS_BUCKET": cloud.outputs["BucketName"],
+        }
+        for name, value in variables.items():
+            console.print(f"export {name}={value}", highlight=False, soft_wrap=True)
+        console.print("Ctrl-C stops it; what lies in the bucket stays.", highlight=False)
+        _until_interrupted()
+    return 0
+
+
+@local.command()
+@click.argument("requests", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--upload",
+    "uploads",
+    metavar="DIR=PREFIX",
+    type=DIRECTORY_AT_PREFIX,
+    multiple=True,
+    help="copy a folder into the bucket",
+)
+@click.option(
+    "--download",
+    "downloads",
+    metavar="PREFIX=DIR",
+    type=PREFIX_TO_DIRECTORY,
+    multiple=True,
+    help="copy results out of the bucket",
+)
+@DATA
+@STORAGE
+@MOUNT
+def run(
+    requests: tuple[Path, ...],
+    uploads: tuple[tuple[Path, str], ...],
+    downloads: tuple[tuple[str, Path], ...],
+    data: Path,
+    storage: str | None,
+    mounts: tuple[tuple[Path, str], ...],
+) -> int:
+    """Send requests to a local cloud, wait for them, and report every image set.
+
+    Run again after an interruption or a correction: what is done already is not done again.
+
+    Example: cpb local run examples/single_job.json --upload examples/CellProfiler=examples
+    """
+    from cellpainting.local.session import download, ledger_table, send, upload, wait
+
+    console = Console()
+    progress = Progress(console)
+    with _cloud(data, storage, mounts, 0, progress) as cloud:
+        for directory, prefix in uploads:
+            copied = upload(cloud, directory, prefix)
+            progress.tell("upload", f"cpb: {copied} files of {directory} are new or changed in {prefix}/")
+        sent = [send(cloud, path.read_text()) for path in requests]
+        with progress:
+            wait(cloud)
+        report = ledger_table(cloud, sent)
+        for prefix, directory in downloads:
+            copied = download(cloud, prefix, directory)
+            progress.tell("download", f"cpb: {copied} files of {prefix}/ are in {directory}")
+    report.print(console)
+    return report.exit_status
+
+
+@contextmanager
+def _cloud(
+    data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...], port: int, progress: Progress
+) -> Iterator["LocalCloud"]:
+    try:
+        from cellpainting.local.cloud import LocalCloud, LocalSettings
+    except ImportError as error:
+        raise click.ClickException(f"{error.name} is not installed; pip install 'cellpainting[local]'") from error
+    shown: Mapping[str, Path] = {prefix: directory for directory, prefix in mounts}
+    mode = storage or ("fsx" if mounts else "s3")
+    cloud = LocalCloud(LocalSettings(data.resolve(), mode, shown, port), progress.tell)
+    find_cellprofiler(cloud.cellprofiler)  # nothing is sent before it is known that the jobs could run
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress.tell("local cloud", "cpb: synthesizing and deploying the stacks")
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+def _until_interrupted() -> None:
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

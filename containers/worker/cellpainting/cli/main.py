@@ -1,0 +1,35 @@
+"""The command `cpb` and its exit status: 0 all work succeeded, 1 some failed, 2 the request is invalid."""
+
+import sys
+
+import click
+
+from cellpainting.cli.local import local
+from cellpainting.cli.run import run
+from cellpainting.errors import CellPaintingError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cellpainting")
+def cpb() -> None:
+    """Cell Painting Batch: plates of microscope images to profiles, every image set accounted for."""
+
+
+cpb.add_command(run)
+cpb.add_command(local)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line, without a traceback."""
+    try:
+        status = cpb.main(standalone_mode=False)
+    except CellPaintingError as error:
+        click.echo(f"cpb: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("cpb: interrupted", err=True)
+        sys.exit(130)
+    sys.exit(status or 0)

@@ -1,0 +1,59 @@
+"""What a person sees while a local cloud works: bars at a terminal, plain lines elsewhere."""
+
+import json
+import re
+import threading
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+MARK = "cpb: "
+MEASURED = re.compile(r"image set \d+ (?:measured|failed) .*\((?P<done>\d+) of (?P<total>\d+)\)")
+TOLD_BY_ATTEMPT = "attempt "
+
+
+class Progress:
+    """Shows the worker's own lines (`cpb: ...`) and the dispatcher's words; CellProfiler's stay in the log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> None:
+        self._bars.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def tell(self, name: str, line: str) -> None:
+        """Take one line of a job's or the dispatcher's log."""
+        with self._lock:
+            measured = MEASURED.search(line)
+            if measured and self._console.is_terminal:
+                self._advance(name, int(measured["done"]), int(measured["total"]))
+            elif line.startswith(MARK):
+                self._print(name, line.removeprefix(MARK))
+            elif line.startswith("{"):
+                self._print("dispatcher", _dispatched(line))
+            elif line.startswith(TOLD_BY_ATTEMPT):
+                self._print(name, line)
+
+    def _advance(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+
+    def _print(self, name: str, text: str) -> None:
+        self._console.print(f"{name}: {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _dispatched(line: str) -> str:
+    record = json.loads(line)
+    return record["reason"] if "reason" in record else f"{record['run']}: {record['outcome']}"

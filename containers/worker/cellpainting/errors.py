@@ -1,0 +1,52 @@
+"""The one tree of errors. Each message says what is wrong, the value got, and the remedy.
+
+Standard library only: the dispatcher Lambda imports it.
+"""
+
+from typing import Any, ClassVar
+
+
+class CellPaintingError(Exception):
+    """Root of every error this project raises on purpose."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class InvalidRequest(CellPaintingError, ValueError):
+    """A request that cannot be carried out as it is written. Nothing was spent on it."""
+
+    exit_status = 2
+
+
+class InvalidField(InvalidRequest):
+    """One field of a request is missing, unknown or has a value that cannot be used."""
+
+    def __init__(self, field: str, got: Any, remedy: str) -> None:
+        super().__init__(f"field {field!r}: got {got!r}; {remedy}")
+        self.field = field
+
+
+class MissingInput(CellPaintingError, FileNotFoundError):
+    """A pipeline, folder or image that the request names is not in the storage."""
+
+
+class DamagedInput(CellPaintingError, ValueError):
+    """An image that is there but cannot be what it claims to be: empty, truncated, not decodable."""
+
+
+class CellProfilerNotFound(CellPaintingError, FileNotFoundError):
+    """No usable CellProfiler on this machine."""
+
+
+class CellProfilerFailed(CellPaintingError, RuntimeError):
+    """CellProfiler ran and did not deliver what its own image-set list promised."""
+
+
+class StorageUnavailable(CellPaintingError, OSError):
+    """The storage could not be reached or refused, after retries: the same shard may well succeed later."""
+
+    exit_status = 75  # EX_TEMPFAIL: the one status that the job definition's retry rules try again
+
+
+class LocalCloudError(CellPaintingError, RuntimeError):
+    """The local cloud could not be started or did not come to an end."""

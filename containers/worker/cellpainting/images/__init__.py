@@ -1,0 +1,1 @@
+"""Image files, before anything is measured on them."""

@@ -1,0 +1,110 @@
+"""Typed reading of one JSON object: each field is taken once, what is left over is refused by name."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cellpainting.errors import InvalidField, InvalidRequest
+
+MAX_KEY_BYTES = 1024  # the longest key S3 takes
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,79}")  # also a valid Batch job name once numbered
+RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+RESERVED_RUN_NAMES = frozenset({"rejected"})  # runs/rejected/ keeps the messages that were refused
+
+
+class Fields:
+    """The fields of one request, read by name and type.
+
+    Raises
+    ------
+    InvalidRequest
+        If `document` is not a JSON object.
+    """
+
+    def __init__(self, document: Any) -> None:
+        if not isinstance(document, Mapping):
+            raise InvalidRequest(
+                f"a request is a JSON object, got {type(document).__name__} {document!r:.80}; "
+                'write {"pipeline": ..., "input": ..., "output": ...}'
+            )
+        self._values = dict(document)
+        self._known: list[str] = []
+
+    def key(self, field: str) -> str:
+        """A required key or prefix relative to the bucket, without the trailing slash.
+
+        It can leave neither the bucket nor a folder that stands for it: no leading slash, no `..`.
+        """
+        value = self._take(field)
+        if value is None:
+            raise InvalidField(field, None, f"a request needs it; the fields given are {sorted(self._values)}")
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidField(field, value, "write a key relative to the bucket, such as 'examples/plate/images/'")
+        _check_key(field, value)
+        return value.rstrip("/")
+
+    def whole_number(self, field: str, *, minimum: int, maximum: int) -> int | None:
+        """An optional whole number; the published messages write it as a string, so both are taken."""
+        value = self._take(field)
+        if value is None:
+            return None
+        is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        if isinstance(value, bool) or not (isinstance(value, int) or is_digits):
+            raise InvalidField(field, value, f"write a whole number from {minimum} to {maximum}")
+        number = int(value)
+        if not minimum <= number <= maximum:
+            raise InvalidField(field, value, f"write a whole number from {minimum} to {maximum}")
+        return number
+
+    def flag(self, field: str) -> bool:
+        """An optional true or false; false when absent."""
+        value = self._take(field)
+        if value is None:
+            return False
+        if not isinstance(value, bool):
+            raise InvalidField(field, value, "write true or false, without quotes")
+        return value
+
+    def run_name(self, field: str) -> str | None:
+        """An optional name of the run: letters, digits, `-` and `_`."""
+        value = self._matching(field, RUN_NAME, "write 2 to 80 letters, digits, '-' or '_', starting with no dash")
+        if value in RESERVED_RUN_NAMES:
+            raise InvalidField(field, value, "this name is taken by the project itself; choose another")
+        return value
+
+    def resource(self, field: str) -> str | None:
+        """An optional name or ARN of a job queue or job definition."""
+        return self._matching(field, RESOURCE, "write the name or ARN of one that the deployment lists")
+
+    def refuse_unknown(self) -> None:
+        """Refuse by name whatever nobody asked for: a misspelt field must not be ignored in silence."""
+        for field, value in self._values.items():
+            raise InvalidField(field, value, f"unknown field; the known ones are {', '.join(sorted(self._known))}")
+
+    def _take(self, field: str) -> Any:
+        self._known.append(field)
+        return self._values.pop(field, None)
+
+    def _matching(self, field: str, pattern: re.Pattern[str], remedy: str) -> str | None:
+        value = self._take(field)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise InvalidField(field, value, remedy)
+        return value
+
+
+def _check_key(field: str, value: str) -> None:
+    if value.startswith("/"):
+        raise InvalidField(field, value, "keys are relative to the bucket: leave out the leading '/'")
+    if "://" in value:
+        raise InvalidField(field, value, "keys are relative to the deployment's own bucket: leave out the scheme")
+    if "\\" in value or CONTROL_CHARACTERS.search(value):
+        raise InvalidField(field, value, "separate folders with '/' and use printable characters only")
+    if any(part in ("", ".", "..") for part in value.rstrip("/").split("/")):
+        raise InvalidField(field, value, "a key has no empty, '.' or '..' part: it must stay inside the bucket")
+    if value.split("/")[0] == "runs":
+        raise InvalidField(field, value, "'runs/' holds the records of runs; choose another prefix")
+    if len(value.encode()) > MAX_KEY_BYTES:
+        raise InvalidField(field, value[:60] + "...", f"a key has at most {MAX_KEY_BYTES} bytes")

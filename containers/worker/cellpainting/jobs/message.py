@@ -1,0 +1,70 @@
+"""The body of a queue message: JSON text in, validated jobs out, all of them or none."""
+
+import json
+from typing import Any
+
+from cellpainting.errors import InvalidField, InvalidRequest
+from cellpainting.jobs.fields import Fields
+from cellpainting.jobs.run_cellprofiler import RunCellProfiler
+from cellpainting.jobs.run_record import RunRecord
+
+Job = RunCellProfiler  # becomes a union as job types are added
+
+JOB_TYPES: dict[str, type[Job]] = {RunCellProfiler.job_type: RunCellProfiler}
+
+
+def parse_job(document: Any) -> Job:
+    """Turn one decoded request into the job it asks for. Without `job_type` it is the published CellProfiler one.
+
+    Raises
+    ------
+    InvalidRequest
+        If the document is not an object, or a field is missing, unknown or of the wrong type.
+    """
+    fields = Fields(document)
+    job_type = fields.resource("job_type") or RunCellProfiler.job_type
+    if job_type not in JOB_TYPES:
+        raise InvalidField("job_type", job_type, f"the job types are {', '.join(sorted(JOB_TYPES))}")
+    job = JOB_TYPES[job_type].parse(fields)
+    fields.refuse_unknown()
+    return job
+
+
+def parse_message(body: str) -> tuple[RunRecord, ...]:
+    """Read a message body, an object or a list of them, into one run record per request.
+
+    Everything is validated before anything is returned, so a list is all or nothing.
+
+    Raises
+    ------
+    InvalidRequest
+        Naming the member of the list, the field, the value got and the remedy.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"the message is not JSON ({error}), got {body!r:.80}; send one object or a list"
+        ) from error
+    if document == []:
+        raise InvalidRequest("the message is an empty list; send at least one request")
+    members = document if isinstance(document, list) else [document]
+    records: dict[str, RunRecord] = {}
+    for number, member in enumerate(members, start=1):
+        record = _parse_member(member, number, len(members))
+        if record.run_id in records:
+            raise InvalidRequest(
+                f"request {number} of {len(members)} is the same run as an earlier one ({record.run_id}); "
+                "leave it out, or give it a 'run' name and an 'output' of its own"
+            )
+        records[record.run_id] = record
+    return tuple(records.values())
+
+
+def _parse_member(member: Any, number: int, count: int) -> RunRecord:
+    try:
+        return RunRecord.of(parse_job(member), member)
+    except InvalidRequest as error:
+        if count == 1:
+            raise
+        raise InvalidRequest(f"request {number} of {count}: {error}") from error

@@ -1,0 +1,92 @@
+"""A run's identity, and where its record lies in the bucket."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cellpainting.jobs.message import Job
+
+RUNS = "runs/"
+NOT_PART_OF_THE_WORK = frozenset({"run", "force"})  # how to send it, not what to do
+
+
+@dataclass(frozen=True)
+class RunKeys:
+    """Keys of one run's record, relative to the bucket (interfaces: what a run leaves behind)."""
+
+    run_id: str
+
+    @property
+    def folder(self) -> str:
+        return f"{RUNS}{self.run_id}/"
+
+    @property
+    def request(self) -> str:
+        return self.folder + "request.json"
+
+    @property
+    def plan(self) -> str:
+        return self.folder + "plan.csv"
+
+    @property
+    def shards(self) -> str:
+        return self.folder + "shards/"
+
+    @property
+    def submissions(self) -> str:
+        return self.folder + "submissions/"
+
+    @property
+    def ledger(self) -> str:
+        return self.folder + "ledger.csv"
+
+    @property
+    def summary(self) -> str:
+        return self.folder + "summary.json"
+
+    def shard(self, number: int) -> str:
+        """The manifest of one shard, written last."""
+        return f"{self.shards}{number}.json"
+
+    def submission(self, number: int) -> str:
+        """The claim, then the receipt, of one submission of this run to Batch."""
+        return f"{self.submissions}{number}.json"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One request with its run id. `document` is the request as it was received."""
+
+    run_id: str
+    job: "Job"
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, job: "Job", document: Mapping[str, Any]) -> "RunRecord":
+        """Derive the run id: the request's `run` name, or its title and a hash of what it asks for.
+
+        The same request gives the same id, which is what makes sending it twice harmless.
+        """
+        return cls(run_id=job.run or f"{job.title}-{_work_digest(document)}", job=job, document=document)
+
+    @property
+    def keys(self) -> RunKeys:
+        return RunKeys(self.run_id)
+
+    @property
+    def work(self) -> str:
+        """A digest of what the request asks for: equal for two requests for the same work."""
+        return _work_digest(self.document)
+
+
+def rejected_key(message_id: str) -> str:
+    """Where a refused message and its reason are kept."""
+    return f"{RUNS}rejected/{message_id}.json"
+
+
+def _work_digest(document: Mapping[str, Any]) -> str:
+    work = {name: value for name, value in document.items() if name not in NOT_PART_OF_THE_WORK}
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,76 @@
+"""An image set and the one state it ends in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+# Where each column of plan.csv is found among CellProfiler's metadata, the Cell Painting Gallery's name first.
+WELL_ROW_AND_COLUMN = (("Metadata_WellRow", "Metadata_WellCol"), ("Metadata_Row", "Metadata_Col"))
+
+
+class State(StrEnum):
+    """The states of interfaces.md; they add up to the plan."""
+
+    DONE = "done"
+    NO_CELLS = "no_cells"
+    INPUT_MISSING = "input_missing"
+    INPUT_DAMAGED = "input_damaged"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+    NOT_RUN = "not_run"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether nothing is left to do: an empty well that was measured is a result."""
+        return self in (State.DONE, State.NO_CELLS)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One row of plan.csv. `number` is CellProfiler's ImageNumber within the shard; the rest is text, as named."""
+
+    shard: int
+    number: int
+    source: str = ""
+    batch: str = ""
+    plate: str = ""
+    well: str = ""
+    site: str = ""
+    files: str = ""
+
+    @classmethod
+    def of(cls, shard: int, number: int, metadata: Mapping[str, str], files: Sequence[str]) -> "ImageSet":
+        """Name an image set by CellProfiler's own metadata; `files` are its images' keys."""
+        return cls(
+            shard=shard,
+            number=number,
+            source=metadata.get("Metadata_Source", ""),
+            batch=metadata.get("Metadata_Batch", ""),
+            plate=metadata.get("Metadata_Plate", ""),
+            well=metadata.get("Metadata_Well", "") or _well_of_row_and_column(metadata),
+            site=metadata.get("Metadata_Site", ""),
+            files=" | ".join(files),
+        )
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: plate, well and site, else its first file."""
+        named = "-".join(part for part in (self.plate, self.well, self.site) if part)
+        return named or PurePosixPath(self.files.split(" | ")[0]).name or f"image set {self.number}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One row of ledger.csv: an image set, its state and, unless it is done, the reason."""
+
+    image_set: ImageSet
+    state: State
+    reason: str = ""
+
+
+def _well_of_row_and_column(metadata: Mapping[str, str]) -> str:
+    for row, column in WELL_ROW_AND_COLUMN:
+        if metadata.get(row) and metadata.get(column):
+            return metadata[row] + metadata[column].zfill(2)
+    return ""

@@ -1,0 +1,138 @@
+"""One sitting with a local cloud: upload, send, wait, report, download."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.jobs import parse_message
+from cellpainting.jobs.run_record import rejected_key
+from cellpainting.ledger import Ledger, read_ledger, write_ledger
+from cellpainting.local.cloud import LocalCloud
+from cellpainting.storage import FolderStorage, S3Storage
+
+POLL_S = 0.1
+COPIERS = 8
+MAX_MESSAGE_BYTES = 262_144  # SQS
+PROBLEMS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message on its way. `run_ids` is empty for a message that the dispatcher is bound to refuse."""
+
+    message_id: str
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of all messages: a ledger per run, and the reason of each refusal."""
+
+    ledgers: tuple[Ledger, ...]
+    refusals: tuple[str, ...]
+
+    @property
+    def exit_status(self) -> int:
+        """0 all work succeeded, 1 some failed, 2 a request was invalid."""
+        if self.refusals:
+            return 2
+        return 0 if all(ledger.is_complete for ledger in self.ledgers) else 1
+
+    def print(self, console: Console) -> None:
+        """A row per run, then who was not measured and why."""
+        table = Table("run", "image sets", "done", "no cells", "not done", "CPU-slot seconds")
+        for ledger in self.ledgers:
+            done, empty = ledger.counts["done"], ledger.counts["no_cells"]
+            total = len(ledger.outcomes)
+            cells = (ledger.run_id, total, done, empty, total - done - empty, f"{ledger.seconds:.1f}")
+            table.add_row(*map(str, cells))
+        if self.ledgers:
+            console.print(table)
+        for refusal in self.refusals:
+            console.print(f"refused: {refusal}", style="red", markup=False, soft_wrap=True)
+        for ledger in self.ledgers:
+            self._print_problems(console, ledger)
+
+    def _print_problems(self, console: Console, ledger: Ledger) -> None:
+        if not ledger.outcomes and not ledger.failed_shards:
+            console.print(f"{ledger.run_id}: nothing ran; the dispatcher's log says why", style="red", markup=False)
+        for problem in ledger.problems[:PROBLEMS_SHOWN]:
+            console.print(f"{ledger.run_id}: {problem}", style="red", markup=False, soft_wrap=True)
+        if len(ledger.problems) > PROBLEMS_SHOWN:
+            console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in runs/{ledger.run_id}/ledger.csv")
+
+
+def upload(cloud: LocalCloud, directory: Path, prefix: str) -> int:
+    """Copy the files of a folder that are not in the bucket yet or are newer here; return how many."""
+    client = cloud.account.client("s3")
+    bucket = S3Storage(cloud.outputs["BucketName"], client)
+    there = {item.key: item for item in bucket.list(prefix)}
+    folder = FolderStorage(cloud.settings.bucket_folder)
+
+    def is_new(path: Path, key: str) -> bool:
+        stored = there.get(key)
+        if stored is None or stored.size != path.stat().st_size:
+            return True
+        return path.stat().st_mtime > folder.path(key).stat().st_mtime
+
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    keys = {path: f"{prefix}/{path.relative_to(directory).as_posix()}" for path in files}
+    new = [path for path in files if is_new(path, keys[path])]
+    with ThreadPoolExecutor(COPIERS) as copiers:
+        list(copiers.map(lambda path: bucket.upload(path, keys[path]), new))
+    return len(new)
+
+
+def download(cloud: LocalCloud, prefix: str, directory: Path) -> int:
+    """Copy everything below a prefix into a folder; return how many files."""
+    bucket = S3Storage(cloud.outputs["BucketName"], cloud.account.client("s3"))
+    keys = [item.key for item in bucket.list(prefix)]
+    with ThreadPoolExecutor(COPIERS) as copiers:
+        list(copiers.map(lambda key: bucket.download(key, directory / key[len(prefix) :].lstrip("/")), keys))
+    return len(keys)
+
+
+def send(cloud: LocalCloud, body: str) -> Sent:
+    """Send one message, as `aws sqs send-message` would.
+
+    Raises
+    ------
+    InvalidRequest
+        If SQS would not take it: empty, or larger than 256 KiB.
+    """
+    if not body.strip() or len(body.encode()) > MAX_MESSAGE_BYTES:
+        raise InvalidRequest(f"the message has {len(body.encode())} bytes; SQS takes 1 to {MAX_MESSAGE_BYTES}")
+    sqs = cloud.account.client("sqs")
+    message_id = sqs.send_message(QueueUrl=cloud.outputs["SQSQueueURL"], MessageBody=body)["MessageId"]
+    try:
+        return Sent(message_id, tuple(record.run_id for record in parse_message(body)))
+    except InvalidRequest:
+        return Sent(message_id, ())
+
+
+def wait(cloud: LocalCloud) -> None:
+    """Return when the queue is empty and no job is left."""
+    while not cloud.is_idle:
+        time.sleep(POLL_S)
+
+
+def ledger_table(cloud: LocalCloud, sent: list[Sent]) -> Report:
+    """Count what was done, and write each run's ledger, also for what was killed before it could."""
+    bucket = S3Storage(cloud.outputs["BucketName"], cloud.account.client("s3"))
+    refusals: list[str] = []
+    run_ids: list[str] = []
+    for message in sent:
+        try:
+            refusals.append(json.loads(bucket.read(rejected_key(message.message_id)))["reason"])
+        except MissingInput:
+            run_ids += message.run_ids
+    ledgers = tuple(read_ledger(bucket, run_id) for run_id in dict.fromkeys(run_ids))
+    for ledger in ledgers:
+        write_ledger(bucket, ledger)
+    return Report(ledgers, tuple(refusals))

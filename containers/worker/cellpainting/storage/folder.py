@@ -1,0 +1,120 @@
+"""A folder that stands for a bucket: FSx for Lustre's /fsx, or the local cloud's bucket on disk."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.storage.base import StoredObject
+
+PARTIAL = ".partial-"  # prefix of files that are being written; never listed
+
+
+class FolderStorage:
+    """Keys are paths below `root`. `mounts` shows other folders below a prefix, without copying them.
+
+    A key never leads out of the root or of a mount, be it by `..`, as an absolute path, or through a
+    symbolic link.
+    """
+
+    def __init__(self, root: Path, mounts: Mapping[str, Path] | None = None) -> None:
+        self.root = root.resolve()
+        self.mounts = {prefix.strip("/"): folder.resolve() for prefix, folder in (mounts or {}).items()}
+
+    def uri(self, key: str) -> str:
+        return self.path(key).as_uri()
+
+    def path(self, key: str) -> Path:
+        """The local path of a key.
+
+        Raises
+        ------
+        InvalidRequest
+            If the path would leave the folder.
+        """
+        base, rest = self._place(key)
+        resolved = (base / rest).resolve()
+        if ".." in PurePosixPath(key).parts or not resolved.is_relative_to(base):
+            raise InvalidRequest(f"key {key!r} leads out of {base}; remove the '..' or the symbolic link")
+        return base / rest
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        for key in sorted(self._keys(prefix.strip("/"))):
+            yield self.stat(key)
+
+    def stat(self, key: str) -> StoredObject:
+        path = self._existing(key)
+        status = path.stat()
+        return StoredObject(key, status.st_size, f"{status.st_size:x}-{status.st_mtime_ns:x}")
+
+    def read(self, key: str) -> bytes:
+        return self._existing(key).read_bytes()
+
+    def write(self, key: str, content: bytes) -> None:
+        partial = self._partial(key)
+        partial.write_bytes(content)
+        partial.replace(self.path(key))
+
+    def create(self, key: str, content: bytes) -> bool:
+        partial = self._partial(key)
+        partial.write_bytes(content)
+        try:
+            os.link(partial, self.path(key))  # a hard link fails when the name exists: one winner
+        except FileExistsError:
+            return False
+        finally:
+            partial.unlink()
+        return True
+
+    def download(self, key: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._existing(key), path)
+
+    def upload(self, path: Path, key: str) -> None:
+        partial = self._partial(key)
+        shutil.copyfile(path, partial)
+        partial.replace(self.path(key))
+
+    def delete(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)
+        for folder in self.path(key).parents:
+            if folder == self.root or not folder.is_relative_to(self.root):
+                return
+            with suppress(OSError):  # a folder with other objects in it stays
+                folder.rmdir()
+
+    def _place(self, key: str) -> tuple[Path, str]:
+        for prefix, folder in self.mounts.items():
+            if key == prefix or key.startswith(prefix + "/"):
+                return folder, key[len(prefix) :].lstrip("/")
+        return self.root, key.lstrip("/")
+
+    def _existing(self, key: str) -> Path:
+        path = self.path(key)
+        if not path.is_file():
+            raise MissingInput(f"{self.uri(key)} is not there; upload it, or correct the key")
+        return path
+
+    def _partial(self, key: str) -> Path:
+        folder = self.path(key).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
+        os.close(handle)
+        return Path(name)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        yield from _files_below(self.path(prefix), prefix)
+        for mount, folder in self.mounts.items():
+            if not prefix or mount.startswith(prefix + "/"):
+                yield from _files_below(folder, mount)
+
+
+def _files_below(folder: Path, prefix: str) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if not name.startswith(PARTIAL):
+                relative = Path(parent, name).relative_to(folder).as_posix()
+                yield f"{prefix}/{relative}" if prefix else relative
