@@ -1,0 +1,49 @@
+"""Synthesizes the three stacks. Needs no credentials, no Docker and no look-ups.
+
+`-c storage=fsx` on the CDK command line chooses the storage mode. CDK hands it over in the variable
+CDK_CONTEXT_JSON, so `CDK_CONTEXT_JSON='{"storage": "fsx"}' python app.py` is the same thing.
+"""
+
+import os
+from pathlib import Path
+
+# The stacks come first: their package names the Node that the CDK library runs on.
+from constants import PRODUCTION
+from stacks.batch import BatchStack
+from stacks.network import NetworkStack
+from stacks.storage import StorageStack
+
+# isort: split
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+# Given in code, not in cdk.json, so that `cdk synth` and `python app.py` write the same templates.
+FEATURE_FLAGS = {
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    # A stack whose values another one uses cannot be removed or changed under it.
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",
+}
+# The command line says where the assembly goes; on its own, the app puts it beside itself.
+OUTDIR = os.environ.get("CDK_OUTDIR", str(Path(__file__).resolve().with_name("cdk.out")))
+
+
+def build() -> cdk.App:
+    """The app with its three stacks and its checks, not yet synthesized."""
+    app = cdk.App(
+        outdir=OUTDIR,
+        context=FEATURE_FLAGS,
+        analytics_reporting=False,
+        # Takes three fifths of the time, and the tests run cfn-lint, which knows more.
+        builtin_cloud_formation_validation=False,
+    )
+    env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
+    settings = PRODUCTION.with_storage(app.node.try_get_context("storage") or PRODUCTION.storage.mode)
+    network = NetworkStack(app, "network-cpb", settings=settings.network, env=env)
+    storage = StorageStack(app, "storage-cpb", settings=settings.storage, vpc=network.vpc, env=env)
+    BatchStack(app, "batch-cpb", settings=settings.batch, vpc=network.vpc, storage=storage, env=env)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    return app
+
+
+if __name__ == "__main__":
+    build().synth()

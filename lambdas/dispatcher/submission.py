@@ -1,0 +1,165 @@
+"""From a run to a Batch job, once: the run's record in the bucket decides what was submitted already.
+
+SubmitJob has no client token. So a claim, `submissions/<n>.json`, is created first, which only one caller can do;
+then the job is submitted under a name that is this claim's own; then its id is added to the claim. Whoever finds
+a claim without an id asks Batch for a job of that name before submitting.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from cellpainting.errors import CellPaintingError, InvalidField, MissingInput
+from cellpainting.jobs import RunRecord, plan
+from cellpainting.ledger.ledger import is_complete
+from cellpainting.storage import Storage
+from settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef
+
+ENDED = frozenset({"SUCCEEDED", "FAILED"})
+GRACE_S = 600  # what a worker needs beside CellProfiler: start, download, upload
+# SubmitJob allows about 50 calls a second per account; boto3's own backoff spreads what is above that.
+RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 10})
+
+
+class ClaimedByAnother(CellPaintingError):
+    """Another message's dispatch of the same run is under way; this one is received again later."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One claim: its number, the message that made it, and the job's id once it is known."""
+
+    number: int
+    message_id: str
+    job_id: str | None
+
+    def to_json(self) -> bytes:
+        """The content of `submissions/<n>.json`."""
+        return json.dumps({"message_id": self.message_id, "job_id": self.job_id}).encode()
+
+
+class Dispatcher:
+    """Submits runs to Batch."""
+
+    def __init__(self, settings: Settings, storage: Storage, batch: "BatchClient | None" = None) -> None:
+        self.settings = settings
+        self.storage = storage
+        self._batch: BatchClient = batch or boto3.client("batch", config=RETRIES)
+
+    def check(self, run: RunRecord) -> None:
+        """Check what only the deployment knows, before anything of the same message is submitted.
+
+        Raises
+        ------
+        InvalidField
+            If the queue or definition is not listed, or the run's name already stands for another request.
+        """
+        self.settings.queue(run.job.resources.queue)
+        self.settings.definition(run.job.resources.definition, run.job.runtime)
+        if self._recorded_work(run) not in (None, run.work):
+            raise InvalidField("run", run.run_id, "a run of this name did something else; choose another name")
+
+    def dispatch(self, run: RunRecord, message_id: str) -> str:
+        """Submit the run unless it is under way or done, and say in a sentence which of these it was.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If another dispatch of this run is between its claim and its submission.
+        """
+        last = self._last_submission(run)
+        if last is None:
+            self.storage.write(run.keys.request, json.dumps(run.document).encode())
+            return self._submit(run, Submission(0, message_id, None))
+        if last.job_id is None:
+            return self._finish(run, last, message_id)
+        if last.message_id == message_id:
+            return f"this message was dispatched before, as job {last.job_id}; nothing was submitted"
+        if self._is_alive(last.job_id):
+            return f"this run is under way as job {last.job_id}; nothing was submitted"
+        if is_complete(self.storage, run.run_id) and not run.job.force:
+            return "this run is complete; nothing was submitted ('force': true does it again)"
+        self.storage.write(run.keys.request, json.dumps(run.document).encode())
+        return self._submit(run, Submission(last.number + 1, message_id, None))
+
+    def _submit(self, run: RunRecord, claim: Submission) -> str:
+        if not self.storage.create(run.keys.submission(claim.number), claim.to_json()):
+            raise ClaimedByAnother(f"run {run.run_id} is being dispatched for another message; this one comes again")
+        return self._submit_claimed(run, claim)
+
+    def _finish(self, run: RunRecord, claim: Submission, message_id: str) -> str:
+        """Take up a claim whose dispatch ended before the job's id was recorded."""
+        job_id = self._find_job(run, claim)
+        if job_id is None and claim.message_id != message_id:
+            raise ClaimedByAnother(f"run {run.run_id} is being dispatched for another message; this one comes again")
+        if job_id is None:
+            return self._submit_claimed(run, claim)
+        return self._record(run, claim, job_id)
+
+    def _submit_claimed(self, run: RunRecord, claim: Submission) -> str:
+        job_id = self._batch.submit_job(**self._job(run, claim))["jobId"]
+        return self._record(run, claim, job_id)
+
+    def _record(self, run: RunRecord, claim: Submission, job_id: str) -> str:
+        recorded = Submission(claim.number, claim.message_id, job_id)
+        self.storage.write(run.keys.submission(claim.number), recorded.to_json())
+        return f"submitted as job {job_id}"
+
+    def _job(self, run: RunRecord, claim: Submission) -> "SubmitJobRequestTypeDef":
+        resources = run.job.resources
+        requirements: Any = [
+            {"type": kind, "value": str(value)}
+            for kind, value in (("MEMORY", resources.memory_mib), ("VCPU", resources.vcpus))
+            if value is not None
+        ]
+        job: SubmitJobRequestTypeDef = {
+            "jobName": _job_name(run, claim),
+            "jobQueue": self.settings.queue(resources.queue),
+            "jobDefinition": self.settings.definition(resources.definition, run.job.runtime),
+            "parameters": {"request": self.storage.uri(run.keys.request), "shard": "0"},
+            "timeout": {"attemptDurationSeconds": run.job.timeout_s + GRACE_S},
+        }
+        if requirements:
+            job["containerOverrides"] = {"resourceRequirements": requirements}
+        shard_count = plan(run.job).shard_count
+        if shard_count > 1:
+            job["arrayProperties"] = {"size": shard_count}
+        return job
+
+    def _last_submission(self, run: RunRecord) -> Submission | None:
+        numbers = [int(item.key.rpartition("/")[2].removesuffix(".json")) for item in self._submissions(run)]
+        if not numbers:
+            return None
+        content = json.loads(self.storage.read(run.keys.submission(max(numbers))))
+        return Submission(max(numbers), content["message_id"], content["job_id"])
+
+    def _submissions(self, run: RunRecord) -> list[Any]:
+        return list(self.storage.list(run.keys.submissions))
+
+    def _recorded_work(self, run: RunRecord) -> object:
+        try:
+            return RunRecord.of(run.job, json.loads(self.storage.read(run.keys.request))).work
+        except MissingInput:
+            return None
+
+    def _is_alive(self, job_id: str) -> bool:
+        jobs = self._batch.describe_jobs(jobs=[job_id])["jobs"]
+        return any(job["status"] not in ENDED for job in jobs)
+
+    def _find_job(self, run: RunRecord, claim: Submission) -> str | None:
+        found = self._batch.list_jobs(
+            jobQueue=self.settings.queue(run.job.resources.queue),
+            filters=[{"name": "JOB_NAME", "values": [_job_name(run, claim)]}],
+        )["jobSummaryList"]
+        return found[0]["jobId"] if found else None
+
+
+def _job_name(run: RunRecord, claim: Submission) -> str:
+    return f"{run.run_id}-{claim.number}"

@@ -1,0 +1,62 @@
+"""`storage-cpb`: the data bucket, and in storage mode `fsx` the file system in front of it."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from constants import StorageSettings
+from stacks.shared_file_system import SharedFileSystem
+
+
+class StorageStack(cdk.Stack):
+    """What must outlive every other stack: images, pipelines, results and run records."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        settings: StorageSettings,
+        vpc: ec2.IVpc,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        super().__init__(scope, id_, env=env, description="Cell Painting Batch: storage")
+        self.bucket = self._build_bucket(settings, self._build_access_log_bucket(settings))
+        self.shared_file_system = (
+            SharedFileSystem(
+                self, "SharedFileSystem", vpc=vpc, bucket=self.bucket, settings=settings.shared_file_system
+            )
+            if settings.mode == "fsx"
+            else None
+        )
+
+    def _build_access_log_bucket(self, settings: StorageSettings) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(settings.access_log_days))],
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+
+    def _build_bucket(self, settings: StorageSettings, access_logs: s3.IBucket) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Data",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            versioned=True,
+            server_access_logs_bucket=access_logs,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(settings.incomplete_upload_days),
+                    noncurrent_version_expiration=cdk.Duration.days(settings.noncurrent_version_days),
+                )
+            ],
+            # Images can't be taken again: deleting the stack leaves the bucket.
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
