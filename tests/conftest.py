@@ -74,9 +74,7 @@ class Plate:
 
     def run(self, cellprofiler: CellProfiler) -> Manifest:
         """Do the one shard of the plate in this process."""
-        return run(
-            self.record, 0, bucket=self.bucket, images_from=self.bucket, cellprofiler=cellprofiler, log=lambda _: None
-        )
+        return run(self.record, 0, bucket=self.bucket, images_from=self.bucket, cellprofiler=cellprofiler)
 
     def ledger(self) -> Ledger:
         return read_ledger(self.bucket, self.record.run_id)

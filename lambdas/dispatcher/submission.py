@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from cellpainting.errors import CellPaintingError, InvalidField, MissingInput
 from cellpainting.jobs import RunRecord, plan
-from cellpainting.ledger.ledger import is_complete
+from cellpainting.ledger import Manifest, is_current
 from cellpainting.storage import Storage
 from settings import Settings
 
@@ -84,8 +84,8 @@ class Dispatcher:
             return f"this message was dispatched before, as job {last.job_id}; nothing was submitted"
         if self._is_alive(last.job_id):
             return f"this run is under way as job {last.job_id}; nothing was submitted"
-        if is_complete(self.storage, run.run_id) and not run.job.force:
-            return "this run is complete; nothing was submitted ('force': true does it again)"
+        if not run.job.force and self._is_done(run):
+            return "this run is done, from the same images and pipeline; nothing was submitted ('force' does it again)"
         self.storage.write(run.keys.request, json.dumps(run.document).encode())
         return self._submit(run, Submission(last.number + 1, message_id, None))
 
@@ -148,6 +148,16 @@ class Dispatcher:
             return RunRecord.of(run.job, json.loads(self.storage.read(run.keys.request))).work
         except MissingInput:
             return None
+
+    def _is_done(self, run: RunRecord) -> bool:
+        try:
+            manifests = [self._manifest(run, shard) for shard in range(plan(run.job).shard_count)]
+        except MissingInput:
+            return False
+        return all(is_current(manifest, self.storage, run.job.pipeline, run.job.input) for manifest in manifests)
+
+    def _manifest(self, run: RunRecord, shard: int) -> Manifest:
+        return Manifest.from_json(self.storage.read(run.keys.shard(shard)))
 
     def _is_alive(self, job_id: str) -> bool:
         jobs = self._batch.describe_jobs(jobs=[job_id])["jobs"]

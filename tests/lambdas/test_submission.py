@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from cellpainting.errors import InvalidField
 from cellpainting.jobs import RunRecord, parse_message
+from cellpainting.ledger import ImageSet, Manifest, Outcome, State, list_images, stat_pipeline
 from cellpainting.storage import S3Storage
 from settings import Settings
 from submission import ClaimedByAnother, Dispatcher, Submission
@@ -111,13 +112,42 @@ def test_same_request_resumes_a_run_that_ended_incomplete(dispatcher: Dispatcher
     assert [job["jobName"] for job in jobs(dispatcher)] == [f"{run.run_id}-0", f"{run.run_id}-1"]
 
 
-def test_complete_run_is_done_again_only_when_forced(dispatcher: Dispatcher) -> None:
+def do_work_of(dispatcher: Dispatcher, run: RunRecord) -> None:
+    """Leave what a worker leaves: a manifest of what was there."""
+    dispatcher.storage.write("p/x.cppipe", b"pipeline")
+    dispatcher.storage.write("p/images/1.tif", b"image")
+    manifest = Manifest(
+        shard=0,
+        outcomes=(Outcome(ImageSet(0, 1), State.DONE),),
+        pipeline=stat_pipeline(dispatcher.storage, "p/x.cppipe"),
+        pipeline_sha256="",
+        inputs=list_images(dispatcher.storage, "p/images"),
+        outputs=(),
+        cellprofiler_version="",
+        image_digest="",
+        rows={},
+        seconds=1.0,
+        peak_memory_mib=1.0,
+    )
+    dispatcher.storage.write(run.keys.shard(0), manifest.to_json())
+
+
+def test_run_that_is_done_is_done_again_only_when_forced(dispatcher: Dispatcher) -> None:
     run = run_of()
     dispatcher.dispatch(run, "m1")
-    dispatcher.storage.write(run.keys.summary, b'{"complete": true}')
-    assert "is complete" in dispatcher.dispatch(run, "m2")
+    do_work_of(dispatcher, run)
+    assert "is done" in dispatcher.dispatch(run, "m2")
     assert dispatcher.dispatch(run_of(force=True), "m3").startswith("submitted")
     assert len(jobs(dispatcher)) == 2
+
+
+@pytest.mark.parametrize("changed", ["p/x.cppipe", "p/images/1.tif", "p/images/2.tif"])
+def test_same_request_is_submitted_again_when_pipeline_or_images_changed(dispatcher: Dispatcher, changed: str) -> None:
+    run = run_of()
+    dispatcher.dispatch(run, "m1")
+    do_work_of(dispatcher, run)
+    dispatcher.storage.write(changed, b"something else")
+    assert dispatcher.dispatch(run, "m2").startswith("submitted")
 
 
 def test_dispatch_that_died_before_submitting_is_taken_up_by_its_own_redelivery(dispatcher: Dispatcher) -> None:

@@ -5,7 +5,7 @@ CellProfiler only. Usage: `python driver.py REPORT DAMAGED -- ARGUMENT...`, wher
 command `cellprofiler`, REPORT receives a JSON object per line, and DAMAGED lists files, a path per line, that
 must not be measured.
 
-What is measured and exported is CellProfiler's; added is only what its exit status does not tell (formats.md 3.9):
+What is measured and exported is CellProfiler's; added is what its exit status does not tell (docs/cellprofiler.md):
 which image sets there are, which of them were measured, why one was not. A pipeline with a module that cannot be
 loaded is refused, where CellProfiler would leave out that module and all that follow. An image set that was
 skipped half-way is taken out of the measurements before they are exported.

@@ -39,9 +39,11 @@ def _interpreter(command: Path) -> Path:
     with command.open("rb") as script:
         first_line = script.readline(4096)
     words = shlex.split(first_line[2:].decode(errors="replace")) if first_line.startswith(b"#!") else []
-    if not words or not Path(words[0]).is_file() or "python" not in Path(words[0]).name:
-        raise CellProfilerNotFound(
-            f"{command} is not the 'cellprofiler' script of a Python environment "
-            f"(its first line is {first_line[:60]!r}); {REMEDY}"
-        )
-    return Path(words[0])
+    # Where a path is long or has a space, installers write `#!/bin/sh` and start the Python beside the script.
+    for python in (*map(Path, words[:1]), command.with_name("python")):
+        if python.name.startswith("python") and python.is_file():
+            return python
+    raise CellProfilerNotFound(
+        f"{command} is not the 'cellprofiler' script of a Python environment "
+        f"(its first line is {first_line[:60]!r}); {REMEDY}"
+    )

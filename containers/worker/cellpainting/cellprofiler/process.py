@@ -15,7 +15,7 @@ ONE_THREAD = {  # a shard is one core's work; BLAS threads of several shards on 
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
 }
-SAME_COLUMNS = {"PYTHONHASHSEED": "0"}  # pipelines from before v4 order image pairs by a set (formats.md 3.9)
+SAME_COLUMNS = {"PYTHONHASHSEED": "0"}  # pipelines from before v4 order image pairs by a set (docs/cellprofiler.md)
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TZ")  # not the worker's credentials: plugins are strangers
 
 

@@ -4,13 +4,14 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.cellprofiler.inputs import Images, find_damaged, list_images, place_images
+from cellpainting.cellprofiler.inputs import Images, find_damaged, place_images
+from cellpainting.cellprofiler.log import MARK, ShardLog
 from cellpainting.cellprofiler.process import Ended, environment, run_process
 from cellpainting.cellprofiler.report import Report, read_report
 from cellpainting.cellprofiler.results import publish
@@ -19,12 +20,21 @@ from cellpainting.cellprofiler.verdict import Evidence, judge, require_completio
 from cellpainting.errors import CellPaintingError, MissingInput, StorageUnavailable
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import RunCellProfiler, RunRecord
-from cellpainting.ledger import ImageSet, Manifest, Outcome, State, StoredFile, write_plan
+from cellpainting.ledger import (
+    ImageSet,
+    Manifest,
+    Outcome,
+    State,
+    StoredFile,
+    is_current,
+    list_images,
+    stat_pipeline,
+    write_plan,
+)
 from cellpainting.storage import Storage
 
 DRIVER = Path(__file__).with_name("driver.py")
-
-Log = Callable[[str], None]
+SCRATCH = "CPB_SCRATCH"  # the folder for temporary files, where it is not the system's own
 
 
 @dataclass
@@ -36,9 +46,11 @@ class Shard:
     bucket: Storage
     images_from: Storage
     cellprofiler: CellProfiler
-    log: Log
+    scratch: Path
+    log: ShardLog
     started: float = field(default_factory=time.monotonic)
-    pipeline: bytes = b""
+    pipeline: StoredFile | None = None
+    pipeline_sha256: str = ""
     inputs: tuple[StoredFile, ...] = ()
     outputs: tuple[StoredFile, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
@@ -56,9 +68,10 @@ class Shard:
         return Manifest(
             shard=self.number,
             outcomes=self.outcomes,
+            pipeline=self.pipeline,
+            pipeline_sha256=self.pipeline_sha256,
             inputs=self.inputs,
             outputs=self.outputs,
-            pipeline_sha256=hashlib.sha256(self.pipeline).hexdigest(),
             cellprofiler_version=self.report.version,
             image_digest=image_digest(),
             rows=self.rows,
@@ -69,84 +82,90 @@ class Shard:
 
 
 def run(
-    record: RunRecord,
-    number: int,
-    *,
-    bucket: Storage,
-    images_from: Storage,
-    cellprofiler: CellProfiler,
-    log: Log,
+    record: RunRecord, number: int, *, bucket: Storage, images_from: Storage, cellprofiler: CellProfiler
 ) -> Manifest:
-    """Do one shard and leave its manifest in the bucket, whether it succeeded or not.
+    """Do one shard and leave its log and manifest in the bucket, whether it succeeded or not.
 
-    A shard whose manifest says that all its image sets were measured, from the same inputs and pipeline, is not
-    done again unless the request says `force`.
+    A shard whose manifest says that all its image sets were measured, from the images and the pipeline that are
+    there now, is not done again unless the request says `force`. Images are read from `images_from`: the bucket,
+    or a file system that shows it.
 
     Raises
     ------
     StorageUnavailable
         If the bucket fails; no manifest is written and the shard may be tried again.
     """
-    shard = Shard(record, number, bucket, images_from, cellprofiler, log)
-    earlier = _earlier_manifest(shard)
-    try:
-        shard.pipeline = bucket.read(shard.job.pipeline)
-        shard.inputs = list_images(images_from, shard.job.input)
-        if earlier is not None and _is_done(shard, earlier):
-            log(f"shard {number} is done already, from the same images and pipeline; 'force' does it again")
-            return earlier
-        _measure(shard, earlier)
-        manifest = shard.manifest()
-    except StorageUnavailable:
-        raise
-    except CellPaintingError as error:
-        shard.outcomes = shard.outcomes or tuple(Outcome(p, State.FAILED, str(error)) for p in shard.planned)
-        manifest = shard.manifest(reason=str(error))
-    bucket.write(record.keys.shard(number), manifest.to_json())
+    earlier = _earlier_manifest(record, number, bucket)
+    job = record.job
+    if earlier and not job.force and is_current(earlier, bucket, job.pipeline, job.input):
+        print(f"{MARK}shard {number} is done, from the same images and pipeline; 'force' does it again", flush=True)
+        return earlier
+    with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get(SCRATCH)) as folder:
+        log = ShardLog(Path(folder, "shard.log"))
+        shard = Shard(record, number, bucket, images_from, cellprofiler, Path(folder), log)
+        try:
+            reason = _reason_of_failure(shard, earlier)
+        finally:
+            log.close()
+        bucket.upload(log.path, record.keys.log(number))
+        manifest = shard.manifest(reason)
+        bucket.write(record.keys.shard(number), manifest.to_json())
     return manifest
 
 
-def _earlier_manifest(shard: Shard) -> Manifest | None:
+def _earlier_manifest(record: RunRecord, number: int, bucket: Storage) -> Manifest | None:
     with suppress(MissingInput):
-        return Manifest.from_json(shard.bucket.read(shard.record.keys.shard(shard.number)))
+        return Manifest.from_json(bucket.read(record.keys.shard(number)))
     return None
 
 
-def _is_done(shard: Shard, earlier: Manifest) -> bool:
-    same_pipeline = earlier.pipeline_sha256 == hashlib.sha256(shard.pipeline).hexdigest()
-    return earlier.is_success and earlier.inputs == shard.inputs and same_pipeline and not shard.job.force
+def _reason_of_failure(shard: Shard, earlier: Manifest | None) -> str:
+    """Do the work; empty when the shard as a whole went well."""
+    try:
+        _measure(shard, earlier)
+    except StorageUnavailable:
+        raise
+    except CellPaintingError as error:
+        shard.log.tell(f"failed: {error}")
+        shard.outcomes = shard.outcomes or tuple(Outcome(p, State.FAILED, str(error)) for p in shard.planned)
+        return str(error)
+    return ""
 
 
 def _measure(shard: Shard, earlier: Manifest | None) -> None:
-    with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get("CPB_SCRATCH")) as scratch_name:
-        scratch = Path(scratch_name)
-        shard.log(f"placing {len(shard.inputs)} files of {shard.images_from.uri(shard.job.input)}")
-        images = place_images(shard.images_from, shard.job.input, shard.inputs, scratch)
-        damaged = find_damaged(images)
-        for path, reason in damaged.items():
-            shard.log(f"damaged: {images.paths[path]}: {reason}")
-        ended = _run_cellprofiler(shard, images, damaged, scratch)
-        shard.peak_memory_mib = ended.peak_memory_mib
-        evidence = Evidence(ended, shard.job.timeout_s, scratch / "done", shard.report, damaged)
-        require_completion(evidence)
-        tables = read_tables(scratch / "output")
-        shard.outcomes = tuple(judge(evidence, tables, shard.planned))
-        shard.rows = {table.name: table.rows for table in tables}
-        shard.log(f"publishing results below {shard.bucket.uri(shard.job.output)}")
-        shard.outputs = publish(shard.bucket, scratch / "output", shard.job.output, earlier)
+    shard.pipeline = stat_pipeline(shard.bucket, shard.job.pipeline)
+    shard.inputs = list_images(shard.bucket, shard.job.input)
+    shard.log.tell(f"placing {len(shard.inputs)} files of {shard.images_from.uri(shard.job.input)}")
+    images = place_images(shard.images_from, shard.job.input, shard.inputs, shard.scratch)
+    damaged = find_damaged(images)
+    for path, reason in damaged.items():
+        shard.log.tell(f"damaged: {images.paths[path]}: {reason}")
+    ended = _run_cellprofiler(shard, images, damaged)
+    shard.peak_memory_mib = ended.peak_memory_mib
+    evidence = Evidence(ended, shard.job.timeout_s, shard.scratch / "done", shard.report, damaged)
+    require_completion(evidence)
+    results = shard.scratch / "output"
+    tables = read_tables(results)
+    shard.outcomes = tuple(judge(evidence, tables, shard.planned))
+    shard.rows = {table.name: table.rows for table in tables}
+    shard.log.tell(f"publishing results below {shard.bucket.uri(shard.job.output)}")
+    shard.outputs = publish(shard.bucket, results, shard.job.output, earlier)
 
 
-def _run_cellprofiler(shard: Shard, images: Images, damaged: dict[Path, str], scratch: Path) -> Ended:
+def _run_cellprofiler(shard: Shard, images: Images, damaged: dict[Path, str]) -> Ended:
+    scratch = shard.scratch
     report, damaged_list = scratch / "report.jsonl", scratch / "damaged.txt"
     pipeline = scratch / PurePosixPath(shard.job.pipeline).name
     for folder in ("output", "temporary"):
         (scratch / folder).mkdir()
-    pipeline.write_bytes(shard.pipeline)
+    content = shard.bucket.read(shard.job.pipeline)
+    shard.pipeline_sha256 = hashlib.sha256(content).hexdigest()
+    pipeline.write_bytes(content)
     damaged_list.write_text("\n".join(map(str, damaged)))
     report.touch()
 
     def follow(line: str) -> None:
-        print(line, flush=True)
+        shard.log.relay(line)
         if not shard.planned:
             _plan(shard, read_report(report), images)
 
@@ -160,13 +179,13 @@ def _run_cellprofiler(shard: Shard, images: Images, damaged: dict[Path, str], sc
         timeout_s=shard.job.timeout_s,
         on_line=follow,
     )
-    _plan(shard, read_report(report), images)
+    shard.report = read_report(report)
+    _plan(shard, shard.report, images)
     return ended
 
 
 def _plan(shard: Shard, report: Report, images: Images) -> None:
     """Write plan.csv as soon as CellProfiler has listed the image sets: before they are measured, not after."""
-    shard.report = report
     if shard.planned or not report.image_sets:
         return
     shard.planned = tuple(

@@ -37,9 +37,6 @@ def read_tables(folder: Path) -> list[Table]:
 
 
 def _read_table(path: Path, name: str) -> Table | None:
-    numbers: set[int] = set()
-    counts: dict[int, float] = {}
-    row_count = 0
     with path.open(encoding="utf-8", newline="") as file:
         rows = _rows(csv.reader(file), name)
         header = next(rows, [])
@@ -49,16 +46,22 @@ def _read_table(path: Path, name: str) -> Table | None:
             header = next(rows, [])  # several objects in one file: their names stand in a row of their own
         if IMAGE_NUMBER not in header:
             raise CellProfilerFailed(f"{name}: no column {IMAGE_NUMBER}; the export is not whole")
-        column = header.index(IMAGE_NUMBER)
-        count_columns = [i for i, title in enumerate(header) if title.startswith(COUNT)]
-        for row in rows:
-            row_count += 1
-            number = int(row[column])
-            numbers.add(number)
-            counts[number] = sum(float(row[i] or 0) for i in count_columns)
+        return _summary(name, header, rows)
+
+
+def _summary(name: str, header: list[str], rows: Iterator[list[str]]) -> Table:
+    image_number = header.index(IMAGE_NUMBER)
+    counts = [column for column, title in enumerate(header) if title.startswith(COUNT)]
+    objects: dict[int, float] = {}
+    row_count = 0
+    for row_count, row in enumerate(rows, start=1):
+        try:
+            objects[int(row[image_number])] = sum(float(row[column] or 0) for column in counts)
+        except ValueError as error:
+            raise CellProfilerFailed(f"{name}: data row {row_count}: {error}") from error
     is_image_table = OBJECT_NUMBER not in header and name.endswith("Image.csv")
-    has_counts = is_image_table and bool(count_columns)
-    return Table(name, row_count, frozenset(numbers), is_image_table, counts if has_counts else {})
+    has_counts = is_image_table and bool(counts)
+    return Table(name, row_count, frozenset(objects), is_image_table, objects if has_counts else {})
 
 
 def _rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:

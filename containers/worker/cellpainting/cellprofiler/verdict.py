@@ -1,4 +1,4 @@
-"""Whether a shard succeeded. No single signal is believed (formats.md 3.9).
+"""Whether a shard succeeded. No single signal is believed (docs/cellprofiler.md).
 
 Exit status, done file, the driver's own count and the exported tables must agree on every image set.
 """

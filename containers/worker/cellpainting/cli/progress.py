@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-MARK = "cpb: "
+from cellpainting.cellprofiler.log import MARK
+
 MEASURED = re.compile(r"image set \d+ (?:measured|failed) .*\((?P<done>\d+) of (?P<total>\d+)\)")
 TOLD_BY_ATTEMPT = "attempt "
 

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from cellpainting.cellprofiler.environment import find_cellprofiler
+from cellpainting.cellprofiler.log import MARK
 from cellpainting.cellprofiler.run import run as run_shard
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs import RunRecord, parse_job
@@ -45,14 +46,13 @@ def run(request: str, shard: int) -> int:
         bucket=bucket,
         images_from=_images_from(bucket),
         cellprofiler=find_cellprofiler(os.environ.get("CELLPROFILER", "")),
-        log=_log,
     )
     ledger = read_ledger(bucket, record.run_id)
     write_ledger(bucket, ledger)
     for problem in ledger.problems:
-        _log(f"not done: {problem}")
+        _tell(f"not done: {problem}")
     states = ", ".join(f"{count} {state}" for state, count in ledger.counts.items() if count) or "no image sets"
-    _log(f"shard {number} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
+    _tell(f"shard {number} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
     return 0 if manifest.is_success else 1
 
 
@@ -81,6 +81,5 @@ def _stop(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _log(line: str) -> None:
-    """The worker's own lines are marked, among all that CellProfiler prints."""
-    print(f"cpb: {line}", flush=True)
+def _tell(line: str) -> None:
+    print(MARK + line, flush=True)

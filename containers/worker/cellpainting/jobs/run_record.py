@@ -51,6 +51,10 @@ class RunKeys:
         """The manifest of one shard, written last."""
         return f"{self.shards}{number}.json"
 
+    def log(self, number: int) -> str:
+        """What the worker and CellProfiler printed for one shard."""
+        return f"{self.folder}logs/{number}.log"
+
     def submission(self, number: int) -> str:
         """The claim, then the receipt, of one submission of this run to Batch."""
         return f"{self.submissions}{number}.json"

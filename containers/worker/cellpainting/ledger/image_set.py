@@ -10,7 +10,7 @@ WELL_ROW_AND_COLUMN = (("Metadata_WellRow", "Metadata_WellCol"), ("Metadata_Row"
 
 
 class State(StrEnum):
-    """The states of interfaces.md; they add up to the plan."""
+    """The states that an image set can end in; they add up to the plan."""
 
     DONE = "done"
     NO_CELLS = "no_cells"

@@ -85,15 +85,6 @@ def write_ledger(storage: Storage, ledger: Ledger) -> None:
     storage.write(keys.summary, json.dumps(summary, indent=1).encode())
 
 
-def is_complete(storage: Storage, run_id: str) -> bool:
-    """Whether the run's summary says that every image set was measured."""
-    try:
-        summary = json.loads(storage.read(RunKeys(run_id).summary))
-    except MissingInput:
-        return False
-    return bool(summary["complete"])
-
-
 def _planned(storage: Storage, keys: RunKeys) -> list[ImageSet]:
     try:
         return read_plan(storage.read(keys.plan))

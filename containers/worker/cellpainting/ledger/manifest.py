@@ -24,16 +24,17 @@ class StoredFile:
 class Manifest:
     """Everything needed to trust a shard's results, or to see why there are none.
 
-    `pipeline_sha256` and `inputs` say what the results were made from; `rows` counts data rows per table
+    `pipeline` and `inputs` say what the results were made from; `rows` counts data rows per table
     (CSV file name); `seconds` is wall time of the whole shard; `peak_memory_mib` is CellProfiler's;
     `reason` tells why the shard failed as a whole and is empty otherwise.
     """
 
     shard: int
     outcomes: tuple[Outcome, ...]
+    pipeline: StoredFile | None
+    pipeline_sha256: str
     inputs: tuple[StoredFile, ...]
     outputs: tuple[StoredFile, ...]
-    pipeline_sha256: str
     cellprofiler_version: str
     image_digest: str
     rows: Mapping[str, int]
@@ -58,6 +59,7 @@ class Manifest:
             **{
                 **document,
                 "outcomes": tuple(_outcome(outcome) for outcome in document["outcomes"]),
+                "pipeline": StoredFile(**document["pipeline"]) if document["pipeline"] else None,
                 "inputs": tuple(StoredFile(**file) for file in document["inputs"]),
                 "outputs": tuple(StoredFile(**file) for file in document["outputs"]),
             }

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from moto.s3.exceptions import S3ClientError
@@ -70,7 +70,7 @@ class FolderKeys(_VersionedKeyStore):  # type: ignore[misc]
         if isinstance(key, FileKey):
             return
         self._refuse_mounted(key.name)
-        if any(part in ("", ".", "..") for part in PurePosixPath(key.name).parts) or key.name.startswith("/"):
+        if any(part in ("", ".", "..") for part in key.name.removesuffix("/").split("/")):
             raise KeyRefused(f"the local cloud keeps objects as files and cannot keep the key {key.name!r}")
         if not key.name.endswith("/"):  # the console's marker of an empty folder has no file
             self._write(key)

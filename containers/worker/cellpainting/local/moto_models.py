@@ -1,4 +1,4 @@
-"""What moto 5.2.5's CloudFormation lacks for the unmodified templates to deploy (local_cloud.md, section d)."""
+"""What moto 5.2.5's CloudFormation lacks for the unmodified templates to deploy."""
 
 from collections.abc import Callable
 from typing import Any, cast

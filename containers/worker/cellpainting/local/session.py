@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import parse_message
@@ -46,7 +46,8 @@ class Report:
 
     def print(self, console: Console) -> None:
         """A row per run, then who was not measured and why."""
-        table = Table("run", "image sets", "done", "no cells", "not done", "CPU-slot seconds")
+        run = Column("run", overflow="fold")  # a name is for copying: never cut
+        table = Table(run, "image sets", "done", "no cells", "not done", "seconds")
         for ledger in self.ledgers:
             done, empty = ledger.counts["done"], ledger.counts["no_cells"]
             total = len(ledger.outcomes)

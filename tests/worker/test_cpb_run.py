@@ -1,0 +1,105 @@
+"""`cpb run` as a container starts it: exit statuses, array children, and nothing left behind when it is stopped."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
+from cellpainting.errors import CellProfilerNotFound
+from tests.conftest import Plate, write_site
+from tests.local.conftest import wait_until
+
+
+def cpb_run(uri: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["cpb", "run", "--request", uri], check=False, capture_output=True, text=True, env={**os.environ, **variables}
+    )
+
+
+@pytest.mark.cellprofiler
+def test_exit_status_is_0_when_all_is_done_and_1_when_something_failed(
+    plate: Plate, cellprofiler: CellProfiler
+) -> None:
+    variables = {"CELLPROFILER": str(cellprofiler.command)}
+    done = cpb_run(plate.write_request(), **variables)
+    assert done.returncode == 0
+    assert "cpb: shard 0" in done.stdout
+    assert "3 done" in done.stdout
+    write_site(plate.images, "A02", illum_size=32)
+    failed = cpb_run(plate.asking(force=True).write_request(), **variables)
+    assert failed.returncode == 1
+    assert "cpb: not done: P1-A02-1: failed: CorrectIlluminationApply" in failed.stdout
+
+
+def test_array_child_does_the_shard_of_its_index(plate: Plate, tmp_path: Path) -> None:
+    fake = tmp_path / "python3"
+    fake.write_text("#!/bin/sh\nexit 3\n")
+    fake.chmod(0o755)
+    script = tmp_path / "cellprofiler"
+    script.write_text(f"#!{fake}\n")
+    ended = cpb_run(plate.write_request(), CELLPROFILER=str(script), AWS_BATCH_JOB_ARRAY_INDEX="7")
+    assert ended.returncode == 1
+    assert plate.bucket.read(plate.record.keys.shard(7))
+    assert "shard 7: the pipeline could not start: CellProfiler ended with status 3" in ended.stdout
+
+
+@pytest.mark.parametrize("content", ["not json", '{"pipeline": "x.cppipe"}', "[]"])
+def test_request_that_is_invalid_has_exit_status_2(plate: Plate, content: str) -> None:
+    uri = plate.write_request()
+    plate.bucket.write(plate.record.keys.request, content.encode())
+    ended = cpb_run(uri)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("cpb: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_storage_that_cannot_be_reached_has_the_status_that_is_tried_again() -> None:
+    ended = cpb_run(
+        "s3://nowhere/runs/x/request.json",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_ACCESS_KEY_ID="x",
+        AWS_SECRET_ACCESS_KEY="x",  # noqa: S106 (no secret)
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_MAX_ATTEMPTS="1",
+    )
+    assert ended.returncode == 75
+
+
+@pytest.mark.cellprofiler
+def test_sigterm_stops_cellprofiler_removes_scratch_and_publishes_nothing(
+    plate: Plate, cellprofiler: CellProfiler, tmp_path: Path
+) -> None:
+    for number in range(4, 12):
+        write_site(plate.images, f"A{number:02d}")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        ["cpb", "run", "--request", plate.write_request()],
+        env={**os.environ, "CELLPROFILER": str(cellprofiler.command), "CPB_SCRATCH": str(scratch)},
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until((plate.root / plate.record.keys.plan).exists, "CellProfiler has listed its image sets")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert list(scratch.iterdir()) == []
+    assert not (plate.root / "plate" / "results").exists()
+    assert plate.ledger().counts["not_run"] == 11
+
+
+def test_cellprofiler_that_is_no_python_script_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "cellprofiler"
+    program.write_bytes(b"\x7fELF")
+    with pytest.raises(CellProfilerNotFound, match="not the 'cellprofiler' script of a Python environment"):
+        find_cellprofiler(str(program))
+    with pytest.raises(CellProfilerNotFound, match="is not set"):
+        find_cellprofiler("")
+
+
+def test_script_started_through_a_shell_is_run_by_the_python_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "python").touch()
+    program = tmp_path / "cellprofiler"
+    program.write_text("#!/bin/sh\n'''exec' '/a long/path/python' \"$0\" \"$@\"\n' '''\n")
+    assert find_cellprofiler(str(program)).python == tmp_path / "python"
