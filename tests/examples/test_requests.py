@@ -1,0 +1,68 @@
+"""Every request that is shipped is one that the dispatcher takes."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cellpainting.jobs import Resources, RunCellProfiler, parse_message
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+REQUESTS = sorted([*EXAMPLES.glob("*.json"), *EXAMPLES.glob("*/request.json")])
+VITRA = "examples/ExampleVitraImages"
+
+
+def published(output: int, **resources: str) -> dict[str, str]:
+    """The message that the published README prints, with its output's number."""
+    return {
+        "pipeline": f"{VITRA}/ExampleVitra.cppipe",
+        "input": f"{VITRA}/images/",
+        "output": f"{VITRA}/output{output}/",
+        **resources,
+    }
+
+
+@pytest.mark.parametrize("path", REQUESTS, ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_shipped_request_is_accepted(path: Path) -> None:
+    body = path.read_text()
+    document = json.loads(body)
+    assert len(parse_message(body)) == (len(document) if isinstance(document, list) else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("single_job", published(0)),
+        ("multiple_jobs", [published(1), published(2)]),
+        (
+            "multiple_jobs_custom_resources",
+            [
+                published(3, job_memory="8192", job_vcpu="12"),
+                published(4, job_memory="8192", job_vcpu="8"),
+            ],
+        ),
+    ],
+)
+def test_published_request_is_shipped_as_it_was_published(name: str, document: object) -> None:
+    assert json.loads((EXAMPLES / f"{name}.json").read_text()) == document
+
+
+def test_request_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
+    document = json.loads((EXAMPLES / "run_cellprofiler.json").read_text())
+    own = {field.name for field in fields(RunCellProfiler)} - {"resources"}
+    assert {field.name for field in fields(Resources)} == {"memory_mib", "vcpus", "queue", "definition"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own
+
+
+def test_small_plate_is_one_run_per_row_each_with_results_of_its_own() -> None:
+    runs = parse_message((EXAMPLES / "small_plate" / "request.json").read_text())
+    assert [run.run_id for run in runs] == ["small-plate-row-A", "small-plate-row-B"]
+    assert len({run.job.output for run in runs}) == len({run.job.input for run in runs}) == 2
+
+
+def test_shipped_pipeline_names_no_folder_of_any_machine() -> None:
+    text = (EXAMPLES / "small_plate" / "small_plate.cppipe").read_text()
+    assert not re.search(r"/(home|root|tmp|Users|work)/|file:", text)
+    assert re.findall(r"^(\w+):\[module_num", text, re.MULTILINE)[-1] == "ExportToSpreadsheet"
