@@ -1,0 +1,90 @@
+# Everything that a newcomer types. Each target sets up what it needs, inside this folder only.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.8
+UV := $(CURDIR)/.tools/bin/uv
+export UV
+# The environment's own commands first: cpb, node and npm (from wheels), aws.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks docs
+SHELL_FILES := containers/cellprofiler/install.sh $(wildcard scripts/*.sh) .ci/run
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# --- set-up -----------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: prerequisites ## install everything that demo and test need
+	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready
+	@$(MAKE) --no-print-directory node_modules/.package-lock.json
+
+# Names what no package index has (a JDK, a C compiler), all at once, before anything is fetched.
+.PHONY: prerequisites
+prerequisites:
+	@containers/cellprofiler/install.sh --check .cellprofiler
+
+.tools/bin/uv: Makefile
+	@python3 -m venv .tools || { echo "python3 with its venv module is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.synced: .tools/bin/uv uv.lock pyproject.toml containers/worker/pyproject.toml
+	@echo "installing the Python environment"
+	@$(UV) sync --frozen --quiet
+	@touch $@
+
+# Returns at once when its own lock has not changed.
+.PHONY: .cellprofiler/.ready
+.cellprofiler/.ready: .tools/bin/uv
+	@containers/cellprofiler/install.sh .cellprofiler
+
+# The CDK command line, with the node and npm of the Python environment.
+node_modules/.package-lock.json: .venv/.synced package.json package-lock.json
+	@echo "installing the CDK command line"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# --- work -------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: prerequisites ## run the main job on this machine: no AWS account, no Docker
+	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready
+	@python examples/small_plate/demo.py
+
+.PHONY: test
+test: setup ## set up and pass the tests
+	@pytest
+
+.PHONY: check
+check: setup ## lint, types, formats, locks
+	@$(UV) lock --check --quiet
+	@ruff check $(PYTHON_FILES)
+	@ruff format --check $(PYTHON_FILES)
+	@mypy $(PYTHON_FILES)
+	@shellcheck $(SHELL_FILES)
+
+.PHONY: images
+images: .tools/bin/uv ## build the container images for real, with or without a Docker engine
+	@scripts/build_images.sh
+
+.PHONY: test-image
+test-image: setup images ## run a job inside the image
+	@pytest -m image
+
+.PHONY: docs
+docs: .tools/bin/uv ## build the documentation into site/
+	@$(UV) sync --frozen --quiet --group docs
+	@mkdocs build --strict
+
+.PHONY: lock
+lock: .tools/bin/uv ## renew every lock
+	@$(UV) lock --upgrade
+	@scripts/lock.sh --upgrade
+
+.PHONY: clean
+clean: ## remove what the targets above made, but for the demo's results
+	@rm -rf .venv .tools .cellprofiler .cache node_modules cdk.out site
