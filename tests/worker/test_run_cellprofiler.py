@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.errors import MissingInput
 from cellpainting.ledger import Manifest, State
 from tests.conftest import Plate, write_site
+
+FLAGGED_PIPELINE = Path(__file__).parents[1] / "data" / "flagged.cppipe"  # spots, and FlagImage where there are none
 
 pytestmark = pytest.mark.cellprofiler
 
@@ -71,6 +74,38 @@ def test_unknown_module_is_refused_instead_of_being_left_out(plate: Plate, cellp
     assert "CorrectEverything" in manifest.reason
     assert manifest.outputs == ()
     assert not (plate.root / "plate" / "results").exists()
+
+
+def test_image_set_that_the_pipeline_itself_ends_early_is_done_and_says_so(
+    plate: Plate, cellprofiler: CellProfiler
+) -> None:
+    write_site(plate.images, "A02", spots=False)
+    plate.bucket.write("plate/flagged.cppipe", FLAGGED_PIPELINE.read_bytes())
+    manifest = plate.asking(pipeline="plate/flagged.cppipe").run(cellprofiler)
+    assert states(manifest) == {"A01": "done", "A02": "done", "A03": "done"}
+    assert reasons(manifest) == {"A01": "", "A02": "ended early by FlagImage, as the pipeline says", "A03": ""}
+    assert wells_in_image_table(plate) == ["A01", "A02", "A03"]
+
+
+def test_when_every_image_set_fails_each_keeps_its_own_reason(plate: Plate, cellprofiler: CellProfiler) -> None:
+    (plate.images / "P1_A01_s1_DNA.tif").write_bytes(b"")
+    for well in ("A02", "A03"):
+        write_site(plate.images, well, illum_size=32)
+    manifest = plate.run(cellprofiler)
+    assert states(manifest) == {"A01": "input_damaged", "A02": "failed", "A03": "failed"}
+    assert reasons(manifest)["A01"] == "P1_A01_s1_DNA.tif: the file is empty (0 bytes)"
+    assert "CorrectIlluminationApply" in reasons(manifest)["A02"]
+    assert not manifest.is_success
+
+
+def test_log_of_the_shard_is_kept_beside_its_manifest(plate: Plate, cellprofiler: CellProfiler) -> None:
+    plate.asking(pipeline="plate/other.cppipe").run(cellprofiler)
+    plate.run(cellprofiler)
+    log = plate.bucket.read(plate.record.keys.log(0)).decode()
+    assert "cpb: 3 image sets to measure" in log
+    assert "module IdentifyPrimaryObjects" in log
+    missing = plate.asking(pipeline="plate/other.cppipe").record.keys.log(0)
+    assert "plate/other.cppipe is not there" in plate.bucket.read(missing).decode()
 
 
 def test_missing_pipeline_is_named(plate: Plate, cellprofiler: CellProfiler) -> None:

@@ -27,6 +27,7 @@ from typing import Any, Dict, List, Set
 
 IMAGE = "Image"
 IMAGE_NUMBER = "ImageNumber"
+DISPOSITION_SKIP = "Skip"
 
 
 class DamagedImage(Exception):
@@ -102,9 +103,12 @@ class Observer:
         self._report.write("failed", number=number, module=module.module_name, reason=describe(error))
         say(f"image set {number} failed in {module.module_name}: {describe(error)}")
 
-    def after(self, number: int, module: Any, pipeline: Any) -> None:
-        """Report an image set whose last module has run."""
-        if module is pipeline.modules()[-1]:
+    def after(self, number: int, module: Any, workspace: Any) -> None:
+        """Report an image set whose last module has run, or which a module, such as FlagImage, said to skip."""
+        is_skipped = workspace.disposition == DISPOSITION_SKIP
+        if is_skipped:
+            self._report.write("skipped", number=number, module=module.module_name)
+        if is_skipped or module is workspace.pipeline.modules()[-1]:
             seconds = time.monotonic() - self._started[number]
             self._report.write("measured", number=number, seconds=seconds)
             done = len(self._started)
@@ -159,7 +163,7 @@ def observe(pipeline_class: Any, observer: Observer) -> None:
         except Exception as error:
             observer.failed(number, module, error)
             raise
-        observer.after(number, module, workspace.pipeline)
+        observer.after(number, module, workspace)
 
     def export_without_failed(self: Any, workspace: Any) -> Any:
         observer.before_export(workspace.measurements)

@@ -18,13 +18,17 @@ class ReportedImageSet:
 
 @dataclass(frozen=True)
 class Report:
-    """One observed run. `failed` maps ImageNumber to `Module: reason`; `errors` is what else went wrong, in order."""
+    """One observed run. `errors` is what went wrong beside image sets, in order.
+
+    `failed` maps ImageNumber to `Module: reason`, `skipped` to the module that ended the image set on purpose.
+    """
 
     version: str = ""
     image_sets: tuple[ReportedImageSet, ...] = ()
     modules: tuple[str, ...] = ()
     measured: frozenset[int] = frozenset()
     failed: Mapping[int, str] = field(default_factory=dict)
+    skipped: Mapping[int, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
 
 
@@ -43,5 +47,6 @@ def read_report(path: Path) -> Report:
         modules=tuple(prepared["modules"]),
         measured=frozenset(event["number"] for event in events if event["event"] == "measured"),
         failed={e["number"]: f"{e['module']}: {e['reason']}" for e in events if e["event"] == "failed"},
+        skipped={event["number"]: event["module"] for event in events if event["event"] == "skipped"},
         errors=tuple(event["reason"] for event in events if event["event"] in ("crashed", "logged_error")),
     )

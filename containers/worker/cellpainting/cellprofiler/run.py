@@ -16,15 +16,14 @@ from cellpainting.cellprofiler.process import Ended, environment, run_process
 from cellpainting.cellprofiler.report import Report, read_report
 from cellpainting.cellprofiler.results import publish
 from cellpainting.cellprofiler.tables import read_tables
-from cellpainting.cellprofiler.verdict import Evidence, judge, require_completion
-from cellpainting.errors import CellPaintingError, MissingInput, StorageUnavailable
+from cellpainting.cellprofiler.verdict import Evidence, judge, judge_failed, require_completion
+from cellpainting.errors import CellPaintingError, CellProfilerFailed, MissingInput, StorageUnavailable
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import RunCellProfiler, RunRecord
 from cellpainting.ledger import (
     ImageSet,
     Manifest,
     Outcome,
-    State,
     StoredFile,
     is_current,
     list_images,
@@ -101,8 +100,9 @@ def run(
         print(f"{MARK}shard {number} is done, from the same images and pipeline; 'force' does it again", flush=True)
         return earlier
     with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get(SCRATCH)) as folder:
-        log = ShardLog(Path(folder, "shard.log"))
-        shard = Shard(record, number, bucket, images_from, cellprofiler, Path(folder), log)
+        scratch = Path(folder).resolve()  # CellProfiler names files by their resolved paths
+        log = ShardLog(scratch / "shard.log")
+        shard = Shard(record, number, bucket, images_from, cellprofiler, scratch, log)
         try:
             reason = _reason_of_failure(shard, earlier)
         finally:
@@ -127,7 +127,6 @@ def _reason_of_failure(shard: Shard, earlier: Manifest | None) -> str:
         raise
     except CellPaintingError as error:
         shard.log.tell(f"failed: {error}")
-        shard.outcomes = shard.outcomes or tuple(Outcome(p, State.FAILED, str(error)) for p in shard.planned)
         return str(error)
     return ""
 
@@ -143,10 +142,14 @@ def _measure(shard: Shard, earlier: Manifest | None) -> None:
     ended = _run_cellprofiler(shard, images, damaged)
     shard.peak_memory_mib = ended.peak_memory_mib
     evidence = Evidence(ended, shard.job.timeout_s, shard.scratch / "done", shard.report, damaged)
-    require_completion(evidence)
     results = shard.scratch / "output"
-    tables = read_tables(results)
-    shard.outcomes = tuple(judge(evidence, tables, shard.planned))
+    try:
+        require_completion(evidence)
+        tables = read_tables(results)
+        shard.outcomes = tuple(judge(evidence, tables, shard.planned))
+    except CellProfilerFailed as error:
+        shard.outcomes = tuple(judge_failed(evidence, str(error), shard.planned))
+        raise
     shard.rows = {table.name: table.rows for table in tables}
     shard.log.tell(f"publishing results below {shard.bucket.uri(shard.job.output)}")
     shard.outputs = publish(shard.bucket, results, shard.job.output, earlier)

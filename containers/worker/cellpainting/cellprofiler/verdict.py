@@ -79,20 +79,32 @@ def _outcome(
     evidence: Evidence, image_set: ImageSet, exported: frozenset[int] | None, counts: Mapping[int, float]
 ) -> Outcome:
     number, report = image_set.number, evidence.report
-    if damage := _damage_of(evidence, number):
-        return Outcome(image_set, State.INPUT_DAMAGED, damage)
-    if number in report.failed:
-        return Outcome(image_set, State.FAILED, report.failed[number])
+    if failure := _own_failure(evidence, image_set):
+        return failure
     if number not in report.measured:
         return Outcome(image_set, State.FAILED, "CellProfiler did not run all modules on it and gave no reason")
     if exported is not None and number not in exported:
         return Outcome(image_set, State.FAILED, "measured, and yet it has no row in Image.csv")
+    if number in report.skipped:
+        return Outcome(image_set, State.DONE, f"ended early by {report.skipped[number]}, as the pipeline says")
     if counts.get(number) == 0:
         return Outcome(image_set, State.NO_CELLS)
     return Outcome(image_set, State.DONE)
 
 
-def _damage_of(evidence: Evidence, number: int) -> str:
-    """What is wrong with the first damaged file of an image set; empty when all are whole."""
-    files = next(item.files for item in evidence.report.image_sets if item.number == number)
-    return next((f"{file.name}: {evidence.damaged[file]}" for file in files if file in evidence.damaged), "")
+def judge_failed(evidence: Evidence, reason: str, planned: Sequence[ImageSet]) -> list[Outcome]:
+    """The state of each planned image set of a run that failed as a whole: its own reason if it has one."""
+    return [
+        _own_failure(evidence, image_set) or Outcome(image_set, State.FAILED, f"nothing was exported: {reason}")
+        for image_set in planned
+    ]
+
+
+def _own_failure(evidence: Evidence, image_set: ImageSet) -> Outcome | None:
+    files = next(item.files for item in evidence.report.image_sets if item.number == image_set.number)
+    for file in files:
+        if file in evidence.damaged:
+            return Outcome(image_set, State.INPUT_DAMAGED, f"{file.name}: {evidence.damaged[file]}")
+    if image_set.number in evidence.report.failed:
+        return Outcome(image_set, State.FAILED, evidence.report.failed[image_set.number])
+    return None

@@ -62,7 +62,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row of ledger.csv: an image set, its state and, unless it is done, the reason."""
+    """One row of ledger.csv: an image set, its state, and the reason where there is one to give."""
 
     image_set: ImageSet
     state: State
