@@ -12,7 +12,6 @@ from rich.progress import Progress as Bars
 from cellpainting.cellprofiler.log import MARK
 
 MEASURED = re.compile(r"image set \d+ (?:measured|failed) .*\((?P<done>\d+) of (?P<total>\d+)\)")
-TOLD_BY_ATTEMPT = "attempt "
 
 
 class Progress:
@@ -41,10 +40,8 @@ class Progress:
                 self._advance(name, int(measured["done"]), int(measured["total"]))
             elif line.startswith(MARK):
                 self._print(name, line.removeprefix(MARK))
-            elif line.startswith("{"):
-                self._print("dispatcher", _dispatched(line))
-            elif line.startswith(TOLD_BY_ATTEMPT):
-                self._print(name, line)
+            elif dispatched := _dispatched(line):
+                self._print("dispatcher", dispatched)
 
     def _advance(self, name: str, done: int, total: int) -> None:
         if name not in self._tasks:
@@ -55,6 +52,12 @@ class Progress:
         self._console.print(f"{name}: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _dispatched(line: str) -> str:
-    record = json.loads(line)
-    return record["reason"] if "reason" in record else f"{record['run']}: {record['outcome']}"
+def _dispatched(line: str) -> str | None:
+    """What the dispatcher says of one message, in its own log's form; None for any other line."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or "message_id" not in record:
+        return None
+    return str(record["reason"] if "reason" in record else f"{record['run']}: {record['outcome']}")

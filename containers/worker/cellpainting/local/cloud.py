@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,14 +51,14 @@ class LocalSettings:
 class LocalCloud:
     """Started with `start`, stopped with `stop`; one at a time per data folder and per process."""
 
+    account: Account
+    outputs: dict[str, str]
+    scheduler: Scheduler
+
     def __init__(self, settings: LocalSettings, tell: Tell) -> None:
         self.settings = settings
         self._tell = tell
-        self._server = ThreadedMotoServer("127.0.0.1", settings.port, verbose=False)
-        self._pollers: list[Poller] = []
-        self._lock: IO[str] | None = None
-        self.account = Account("")
-        self.outputs: dict[str, str] = {}
+        self._started = ExitStack()
 
     def start(self) -> None:
         """Synthesize, deploy and begin to receive messages.
@@ -69,34 +70,33 @@ class LocalCloud:
         """
         for folder in (self.settings.bucket_folder, self.settings.data / "scratch"):
             folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.settings.data)
+        self._started.enter_context(_lock(self.settings.data))
         stacks = synthesize(self.settings.data / "cdk.out", self.settings.storage_mode)
-        default_user_config["batch"] = {"use_docker": True}  # the registry whose jobs the scheduler runs
-        default_user_config["lambda"] = {"use_docker": False}
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's server logs each request to the terminal
-        self._server.start()
-        host, port = self._server.get_host_and_port()
-        self.account = Account(f"http://{host}:{port}")
-        complete_moto(self.account.client)
+        self._start_server()
         deploy(self.account, stacks)
         self.outputs = outputs(self.account, STACK)
         keep_in_folder(self._bucket(), self.settings.bucket_folder, self.settings.mounts)
         self.scheduler = Scheduler(self._host(stacks), slots=self.settings.slots, tell=self._tell)
         self.scheduler.start()
-        self._pollers = self._event_sources(next(stack for stack in stacks if stack.name == STACK))
-        for poller in self._pollers:
+        self._started.callback(self.scheduler.stop)
+        for poller in self._pollers(next(stack for stack in stacks if stack.name == STACK)):
             poller.start()
+            self._started.callback(poller.stop)
 
     def stop(self) -> None:
-        """Stop receiving, stop the jobs, stop the server. What lies in the bucket stays."""
-        for poller in self._pollers:
-            poller.stop()
-        if hasattr(self, "scheduler"):
-            self.scheduler.stop()
-        if self.account.endpoint_url:
-            self._server.stop()
-        if self._lock:
-            self._lock.close()
+        """Stop what was started, last first: receiving, the jobs, the server. What lies in the bucket stays."""
+        self._started.close()
+
+    def _start_server(self) -> None:
+        default_user_config["batch"] = {"use_docker": True}  # the registry whose jobs the scheduler runs
+        default_user_config["lambda"] = {"use_docker": False}
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's server logs each request to the terminal
+        server = ThreadedMotoServer("127.0.0.1", self.settings.port, verbose=False)
+        server.start()
+        self._started.callback(server.stop)
+        host, port = server.get_host_and_port()
+        self.account = Account(f"http://{host}:{port}")
+        complete_moto(self.account.client)
 
     @property
     def cellprofiler(self) -> str:
@@ -127,7 +127,7 @@ class LocalCloud:
     def _variables(self) -> dict[str, str]:
         return {**self.account.variables, "PATH": os.environ["PATH"]}
 
-    def _event_sources(self, stack: StackArtifact) -> list[Poller]:
+    def _pollers(self, stack: StackArtifact) -> list[Poller]:
         client, sqs = self.account.client("lambda"), self.account.client("sqs")
         pollers = []
         for mapping in client.list_event_source_mappings()["EventSourceMappings"]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cellpainting.cellprofiler.log import MARK
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.function import Function
 
@@ -72,7 +73,7 @@ class Poller:
         try:
             response = self._function.invoke({"Records": [self._record(message) for message in messages]})
         except LocalCloudError as error:
-            self._tell(str(error))
+            self._tell(MARK + str(error))
             return {message["MessageId"] for message in messages}
         return {item["itemIdentifier"] for item in response["batchItemFailures"]}
 

@@ -11,6 +11,8 @@ from moto.batch import models as batch
 from moto.batch.utils import JobStatus
 from moto.moto_api import state_manager
 
+from cellpainting.cellprofiler.log import MARK
+from cellpainting.errors import LocalCloudError
 from cellpainting.local.attempt import Attempt, Outcome
 from cellpainting.local.container import ContainerHost
 from cellpainting.local.retry import is_retried, lower_keys
@@ -118,8 +120,9 @@ class Scheduler:
         is_success = False
         try:
             is_success = self._attempts(job)
-        except OSError as error:  # the command of a job definition that cannot be started here
+        except (OSError, LocalCloudError) as error:  # a command or an image that cannot be started here
             job.job_stopped_reason = f"CannotStartContainerError: {error}"
+            self._tell(job.job_name, MARK + job.job_stopped_reason)
         finally:
             with self._changed:
                 del self._running[job.job_id]
@@ -135,9 +138,8 @@ class Scheduler:
                 return False
             if outcome.exit_code == 0:
                 return True
-            self._tell(
-                job.job_name, f"attempt {number} ended with exit code {outcome.exit_code}: {outcome.status_reason}"
-            )
+            ended = f"attempt {number} ended with exit code {outcome.exit_code}: {outcome.status_reason}"
+            self._tell(job.job_name, MARK + ended)
             job.job_stopped_reason = outcome.status_reason
             if job.stop or not is_retried(strategy, number, outcome):
                 return False
