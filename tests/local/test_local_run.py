@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -168,6 +169,23 @@ def test_second_local_cloud_on_the_same_data_is_refused(local_run: LocalRun) -> 
         ended = local_run.run()
     assert ended.returncode == 1
     assert "in use by another local cloud" in ended.stderr
+
+
+def test_port_that_another_program_has_is_named(local_run: LocalRun) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            ["cpb", "local", "up", "--port", port, "--data", str(local_run.folder / "data")],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=local_run.environment,
+            cwd=REPOSITORY,
+        )
+    assert ended.returncode == 1
+    assert f"port {port} cannot be used" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,19 @@ def test_all_image_sets_of_a_good_plate_are_done_and_accounted_for(plate: Plate,
     assert sum(ledger.counts.values()) == len(ledger.outcomes) == 4
 
 
+def test_folder_with_spaces_and_signs_in_its_name_is_accounted_for(plate: Plate, cellprofiler: CellProfiler) -> None:
+    folder = "Plate #7 (50%) ä/Measurement 1"
+    write_site(plate.root / folder, "A01")
+    manifest = plate.asking(input=folder + "/", output="results 7/").run(cellprofiler)
+    assert manifest.is_success, manifest.reason
+    assert manifest.outcomes[0].image_set.files.startswith(f"{folder}/P1_A01_s1_DNA.tif | ")
+    assert [file.key for file in manifest.outputs] == [
+        "results 7/Experiment.csv",
+        "results 7/Image.csv",
+        "results 7/Nuclei.csv",
+    ]
+
+
 def test_failure_on_the_second_image_set_keeps_the_others_and_names_it(
     plate: Plate, cellprofiler: CellProfiler
 ) -> None:

@@ -1,6 +1,7 @@
 """One CellProfiler process: a list of arguments, output line by line, bounded in time, never left behind."""
 
 import os
+import platform
 import resource
 import signal
 import subprocess
@@ -16,6 +17,7 @@ ONE_THREAD = {  # a shard is one core's work; BLAS threads of several shards on 
     "NUMBA_NUM_THREADS": "1",
 }
 SAME_COLUMNS = {"PYTHONHASHSEED": "0"}  # pipelines from before v4 order image pairs by a set (docs/cellprofiler.md)
+RSS_UNITS_PER_MIB = 1024 * 1024 if platform.system() == "Darwin" else 1024  # getrusage(2): bytes there, KiB here
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TZ")  # not the worker's credentials: plugins are strangers
 
 
@@ -48,7 +50,28 @@ def run_process(
     `on_line` gets each line of its output (standard error included) as it comes. Standard input is a pipe that
     stays open: a child that reads it learns when this process dies.
     """
-    process = subprocess.Popen(
+    timed_out = threading.Event()
+    with _started(arguments, variables, directory) as process:
+
+        def stop() -> None:
+            timed_out.set()
+            _kill_group(process)
+
+        timer = threading.Timer(timeout_s, stop)
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                on_line(line.rstrip("\n"))
+            process.wait()
+        finally:
+            timer.cancel()
+            _kill_group(process)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return Ended(process.returncode, timed_out.is_set(), peak / RSS_UNITS_PER_MIB)
+
+
+def _started(arguments: Sequence[str], variables: Mapping[str, str], directory: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         arguments,
         env=dict(variables),
         cwd=directory,
@@ -60,27 +83,6 @@ def run_process(
         errors="replace",
         process_group=0,
     )
-    timed_out = threading.Event()
-
-    def stop() -> None:
-        timed_out.set()
-        _kill_group(process)
-
-    timer = threading.Timer(timeout_s, stop)
-    timer.start()
-    try:
-        for line in process.stdout or ():
-            on_line(line.rstrip("\n"))
-        process.wait()
-    finally:
-        timer.cancel()
-        _kill_group(process)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return Ended(process.returncode, timed_out.is_set(), peak_kib / 1024)
 
 
 def _kill_group(process: "subprocess.Popen[str]") -> None:

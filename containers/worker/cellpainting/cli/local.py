@@ -111,15 +111,15 @@ def run(
     progress = Progress(console)
     with _cloud(data, storage, mounts, 0, progress) as cloud:
         for directory, prefix in uploads:
-            copied = upload(cloud, directory, prefix)
-            progress.tell("upload", f"cpb: {copied} files of {directory} are new or changed in {prefix}/")
+            count = progress.count(f"upload {directory}", upload(cloud, directory, prefix))
+            progress.print(f"upload: {count} files of {directory} are new or changed in {prefix}/")
         sent = [send(cloud, path.read_text()) for path in requests]
         with progress:
             wait(cloud)
         report = ledger_table(cloud, sent)
         for prefix, directory in downloads:
-            copied = download(cloud, prefix, directory)
-            progress.tell("download", f"cpb: {copied} files of {prefix}/ are in {directory}")
+            count = progress.count(f"download {prefix}/", download(cloud, prefix, directory))
+            progress.print(f"download: {count} files of {prefix}/ are in {directory}")
     report.print(console)
     return report.exit_status
 
@@ -137,7 +137,7 @@ def _cloud(
     cloud = LocalCloud(LocalSettings(data.resolve(), mode, shown, port), progress.tell)
     find_cellprofiler(cloud.cellprofiler)  # nothing is sent before it is known that the jobs could run
     signal.signal(signal.SIGTERM, _interrupt)
-    progress.tell("local cloud", "cpb: synthesizing and deploying the stacks")
+    progress.print("local cloud: synthesizing and deploying the stacks")
     try:
         cloud.start()
         yield cloud

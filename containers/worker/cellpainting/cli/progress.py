@@ -3,10 +3,12 @@
 import json
 import re
 import threading
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from cellpainting.cellprofiler.log import MARK
@@ -22,7 +24,7 @@ class Progress:
         self._lock = threading.Lock()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> None:
         self._bars.start()
@@ -39,17 +41,28 @@ class Progress:
             if measured and self._console.is_terminal:
                 self._advance(name, int(measured["done"]), int(measured["total"]))
             elif line.startswith(MARK):
-                self._print(name, line.removeprefix(MARK))
+                self.print(f"{name}: {line.removeprefix(MARK)}")
             elif dispatched := _dispatched(line):
-                self._print("dispatcher", dispatched)
+                self.print(f"dispatcher: {dispatched}")
+
+    def count(self, description: str, copied: Iterable[Path]) -> int:
+        """Count files while they are copied."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed} files"), TimeElapsedColumn())
+        with Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as bars:
+            task = bars.add_task(description, total=None)
+            number = 0
+            for number, _ in enumerate(copied, start=1):
+                bars.update(task, completed=number)
+            return number
+
+    def print(self, text: str) -> None:
+        """Print a plain line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _advance(self, name: str, done: int, total: int) -> None:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[name], completed=done, total=total)  # type: ignore[arg-type]
-
-    def _print(self, name: str, text: str) -> None:
-        self._console.print(f"{name}: {text}", highlight=False, markup=False, soft_wrap=True)
+        self._bars.update(self._tasks[name], completed=done, total=total)
 
 
 def _dispatched(line: str) -> str | None:

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from cellpainting.local.poller import EventSource, Poller
 from cellpainting.local.scheduler import Scheduler
 
 STACK = "batch-cpb"
+ADDRESS = "127.0.0.1"
 FILE_SYSTEM_PATH = "/fsx"  # where the job definitions find the file system on their hosts
 FUNCTION_TYPE = "AWS::Lambda::Function"
 
@@ -91,7 +93,8 @@ class LocalCloud:
         default_user_config["batch"] = {"use_docker": True}  # the registry whose jobs the scheduler runs
         default_user_config["lambda"] = {"use_docker": False}
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's server logs each request to the terminal
-        server = ThreadedMotoServer("127.0.0.1", self.settings.port, verbose=False)
+        _require_free(self.settings.port)
+        server = ThreadedMotoServer(ADDRESS, self.settings.port, verbose=False)
         server.start()
         self._started.callback(server.stop)
         host, port = server.get_host_and_port()
@@ -164,6 +167,16 @@ class LocalCloud:
             self._tell(name, line)
 
         return write
+
+
+def _require_free(port: int) -> None:
+    """moto's server would wait for ever for a port that another program has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            raise LocalCloudError(f"port {port} cannot be used ({error.strerror}); choose another --port") from error
 
 
 def _lock(data: Path) -> IO[str]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,34 +70,39 @@ class Report:
             console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in runs/{ledger.run_id}/ledger.csv")
 
 
-def upload(cloud: LocalCloud, directory: Path, prefix: str) -> int:
-    """Copy the files of a folder that are not in the bucket yet or are newer here; return how many."""
-    client = cloud.account.client("s3")
-    bucket = S3Storage(cloud.outputs["BucketName"], client)
+def upload(cloud: LocalCloud, directory: Path, prefix: str) -> Iterator[Path]:
+    """Copy the files of a folder that are not in the bucket yet or are newer here; yields each when it is there."""
+    bucket = S3Storage(cloud.outputs["BucketName"], cloud.account.client("s3"))
     there = {item.key: item for item in bucket.list(prefix)}
     folder = FolderStorage(cloud.settings.bucket_folder)
-
-    def is_new(path: Path, key: str) -> bool:
-        stored = there.get(key)
-        if stored is None or stored.size != path.stat().st_size:
-            return True
-        return path.stat().st_mtime > folder.path(key).stat().st_mtime
-
     files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
     keys = {path: f"{prefix}/{path.relative_to(directory).as_posix()}" for path in files}
-    new = [path for path in files if is_new(path, keys[path])]
+
+    def is_new(path: Path) -> bool:
+        stored = there.get(keys[path])
+        if stored is None or stored.size != path.stat().st_size:
+            return True
+        return path.stat().st_mtime > folder.path(stored.key).stat().st_mtime
+
+    def copy(path: Path) -> Path:
+        bucket.upload(path, keys[path])
+        return path
+
     with ThreadPoolExecutor(COPIERS) as copiers:
-        list(copiers.map(lambda path: bucket.upload(path, keys[path]), new))
-    return len(new)
+        yield from copiers.map(copy, filter(is_new, files))
 
 
-def download(cloud: LocalCloud, prefix: str, directory: Path) -> int:
-    """Copy everything below a prefix into a folder; return how many files."""
+def download(cloud: LocalCloud, prefix: str, directory: Path) -> Iterator[Path]:
+    """Copy everything below a prefix into a folder; yields each file when it is there."""
     bucket = S3Storage(cloud.outputs["BucketName"], cloud.account.client("s3"))
-    keys = [item.key for item in bucket.list(prefix)]
+
+    def copy(key: str) -> Path:
+        path = directory / key[len(prefix) :].lstrip("/")
+        bucket.download(key, path)
+        return path
+
     with ThreadPoolExecutor(COPIERS) as copiers:
-        list(copiers.map(lambda key: bucket.download(key, directory / key[len(prefix) :].lstrip("/")), keys))
-    return len(keys)
+        yield from copiers.map(copy, (item.key for item in bucket.list(prefix)))
 
 
 def send(cloud: LocalCloud, body: str) -> Sent:
