@@ -5,6 +5,8 @@ A record that fails is received again until the queue moves it to the dead-lette
 
 import json
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from cellpainting.errors import CellPaintingError, InvalidRequest
@@ -14,6 +16,8 @@ from cellpainting.storage import S3Storage
 from settings import Settings
 from submission import Dispatcher
 
+# A message of 256 KB holds some 1,500 requests, each a few calls to S3: too many to make one after the other.
+DISPATCHERS = 16
 SETTINGS = Settings.from_environment()
 DISPATCHER = Dispatcher(SETTINGS, S3Storage(SETTINGS.bucket))
 
@@ -27,8 +31,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 def _is_dispatched(record: dict[str, Any]) -> bool:
     message_id = record["messageId"]
     try:
-        for run in _checked_runs(record):
-            _log(message_id, run=run.run_id, outcome=DISPATCHER.dispatch(run, message_id))
+        runs = _checked_runs(record)
+        with ThreadPoolExecutor(DISPATCHERS) as dispatchers:
+            list(dispatchers.map(partial(_dispatch, message_id), runs))
     except CellPaintingError as error:
         _log(message_id, level="ERROR", reason=str(error))
         return False
@@ -38,11 +43,15 @@ def _is_dispatched(record: dict[str, Any]) -> bool:
     return True
 
 
+def _dispatch(message_id: str, run: RunRecord) -> None:
+    _log(message_id, run=run.run_id, outcome=DISPATCHER.dispatch(run, message_id))
+
+
 def _checked_runs(record: dict[str, Any]) -> tuple[RunRecord, ...]:
     try:
         runs = parse_message(record["body"])
-        for run in runs:
-            DISPATCHER.check(run)
+        with ThreadPoolExecutor(DISPATCHERS) as checkers:
+            list(checkers.map(DISPATCHER.check, runs))
     except InvalidRequest as error:
         document = {"message_id": record["messageId"], "reason": str(error), "body": record["body"]}
         DISPATCHER.storage.write(rejected_key(record["messageId"]), json.dumps(document, indent=1).encode())

@@ -2,18 +2,20 @@
 
 SubmitJob has no client token. So a claim, `submissions/<n>.json`, is created first, which only one caller can do;
 then the job is submitted under a name that is this claim's own; then its id is added to the claim. Whoever finds
-a claim without an id asks Batch for a job of that name before submitting.
+a claim without an id asks Batch for a job of that name before submitting. A claim whose dispatch must have ended, by
+its age, binds nobody but the message that made it.
 """
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from cellpainting.errors import CellPaintingError, InvalidField, MissingInput
-from cellpainting.jobs import RunRecord, plan
+from cellpainting.jobs import RunRecord, parse_job, plan
 from cellpainting.ledger import Manifest, is_current
 from cellpainting.storage import Storage
 from settings import Settings
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
+CLAIM_EXPIRES_S = 300  # longer than the function's timeout and any difference between clocks
 GRACE_S = 600  # what a worker needs beside CellProfiler: start, download, upload
 # SubmitJob allows about 50 calls a second per account; boto3's own backoff spreads what is above that.
-RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 10})
+RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=32)
 
 
 class ClaimedByAnother(CellPaintingError):
@@ -34,15 +37,21 @@ class ClaimedByAnother(CellPaintingError):
 
 @dataclass(frozen=True)
 class Submission:
-    """One claim: its number, the message that made it, and the job's id once it is known."""
+    """One claim: its number, the message that made it, when (seconds since 1970), and the job's id once known."""
 
     number: int
     message_id: str
-    job_id: str | None
+    claimed_at: float
+    job_id: str | None = None
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the dispatch that made the claim cannot be at work any more."""
+        return time.time() - self.claimed_at > CLAIM_EXPIRES_S
 
     def to_json(self) -> bytes:
         """The content of `submissions/<n>.json`."""
-        return json.dumps({"message_id": self.message_id, "job_id": self.job_id}).encode()
+        return json.dumps(asdict(self)).encode()
 
 
 class Dispatcher:
@@ -63,7 +72,7 @@ class Dispatcher:
         """
         self.settings.queue(run.job.resources.queue)
         self.settings.definition(run.job.resources.definition, run.job.runtime)
-        if self._recorded_work(run) not in (None, run.work):
+        if self._recorded_work(run) not in (None, run.job.work):
             raise InvalidField("run", run.run_id, "a run of this name did something else; choose another name")
 
     def dispatch(self, run: RunRecord, message_id: str) -> str:
@@ -74,22 +83,23 @@ class Dispatcher:
         ClaimedByAnother
             If another dispatch of this run is between its claim and its submission.
         """
-        last = self._last_submission(run)
-        if last is None:
-            self.storage.write(run.keys.request, json.dumps(run.document).encode())
-            return self._submit(run, Submission(0, message_id, None))
+        submissions = self._submissions(run)
+        if not submissions:
+            return self._submit(run, 0, message_id)
+        last = submissions[-1]
         if last.job_id is None:
             return self._finish(run, last, message_id)
-        if last.message_id == message_id:
-            return f"this message was dispatched before, as job {last.job_id}; nothing was submitted"
+        if any(submission.message_id == message_id for submission in submissions):
+            return f"this message was dispatched before; the run's last job is {last.job_id}; nothing was submitted"
         if self._is_alive(last.job_id):
             return f"this run is under way as job {last.job_id}; nothing was submitted"
         if not run.job.force and self._is_done(run):
             return "this run is done, from the same images and pipeline; nothing was submitted ('force' does it again)"
-        self.storage.write(run.keys.request, json.dumps(run.document).encode())
-        return self._submit(run, Submission(last.number + 1, message_id, None))
+        return self._submit(run, last.number + 1, message_id)
 
-    def _submit(self, run: RunRecord, claim: Submission) -> str:
+    def _submit(self, run: RunRecord, number: int, message_id: str) -> str:
+        claim = Submission(number, message_id, time.time())
+        self.storage.write(run.keys.request, json.dumps(run.document).encode())
         if not self.storage.create(run.keys.submission(claim.number), claim.to_json()):
             raise ClaimedByAnother(f"run {run.run_id} is being dispatched for another message; this one comes again")
         return self._submit_claimed(run, claim)
@@ -97,19 +107,20 @@ class Dispatcher:
     def _finish(self, run: RunRecord, claim: Submission, message_id: str) -> str:
         """Take up a claim whose dispatch ended before the job's id was recorded."""
         job_id = self._find_job(run, claim)
-        if job_id is None and claim.message_id != message_id:
-            raise ClaimedByAnother(f"run {run.run_id} is being dispatched for another message; this one comes again")
-        if job_id is None:
+        if job_id is not None:
+            return self._record(run, claim, job_id)
+        if claim.message_id == message_id:
             return self._submit_claimed(run, claim)
-        return self._record(run, claim, job_id)
+        if claim.is_expired:
+            return self._submit(run, claim.number + 1, message_id)
+        raise ClaimedByAnother(f"run {run.run_id} is being dispatched for another message; this one comes again")
 
     def _submit_claimed(self, run: RunRecord, claim: Submission) -> str:
         job_id = self._batch.submit_job(**self._job(run, claim))["jobId"]
         return self._record(run, claim, job_id)
 
     def _record(self, run: RunRecord, claim: Submission, job_id: str) -> str:
-        recorded = Submission(claim.number, claim.message_id, job_id)
-        self.storage.write(run.keys.submission(claim.number), recorded.to_json())
+        self.storage.write(run.keys.submission(claim.number), replace(claim, job_id=job_id).to_json())
         return f"submitted as job {job_id}"
 
     def _job(self, run: RunRecord, claim: Submission) -> "SubmitJobRequestTypeDef":
@@ -133,19 +144,15 @@ class Dispatcher:
             job["arrayProperties"] = {"size": shard_count}
         return job
 
-    def _last_submission(self, run: RunRecord) -> Submission | None:
-        numbers = [int(item.key.rpartition("/")[2].removesuffix(".json")) for item in self._submissions(run)]
-        if not numbers:
-            return None
-        content = json.loads(self.storage.read(run.keys.submission(max(numbers))))
-        return Submission(max(numbers), content["message_id"], content["job_id"])
+    def _submissions(self, run: RunRecord) -> list[Submission]:
+        """All claims of a run, the last one last; seldom more than one."""
+        stored = self.storage.list(run.keys.submissions)
+        claims = [Submission(**json.loads(self.storage.read(item.key))) for item in stored]
+        return sorted(claims, key=lambda claim: claim.number)
 
-    def _submissions(self, run: RunRecord) -> list[Any]:
-        return list(self.storage.list(run.keys.submissions))
-
-    def _recorded_work(self, run: RunRecord) -> object:
+    def _recorded_work(self, run: RunRecord) -> dict[str, str] | None:
         try:
-            return RunRecord.of(run.job, json.loads(self.storage.read(run.keys.request))).work
+            return parse_job(json.loads(self.storage.read(run.keys.request))).work
         except MissingInput:
             return None
 

@@ -1,23 +1,16 @@
 """A run is submitted once, whatever is delivered twice or dies half-way: its record in the bucket decides."""
 
 import json
-from collections.abc import Iterator
+import time
 from typing import Any
 
-import boto3
 import pytest
 from moto.batch.models import batch_backends
-from moto.core.config import default_user_config
-from moto.iam.models import iam_backends
-from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
 from cellpainting.errors import InvalidField
 from cellpainting.jobs import RunRecord, parse_message
 from cellpainting.ledger import ImageSet, Manifest, Outcome, State, list_images, stat_pipeline
-from cellpainting.storage import S3Storage
-from settings import Settings
-from submission import ClaimedByAnother, Dispatcher, Submission
+from submission import CLAIM_EXPIRES_S, ClaimedByAnother, Dispatcher, Submission
 
 REQUEST = {"pipeline": "p/x.cppipe", "input": "p/images/", "output": "p/results/"}
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -25,43 +18,6 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 
 def run_of(**fields: Any) -> RunRecord:
     return parse_message(json.dumps({**REQUEST, **fields}))[0]
-
-
-@pytest.fixture
-def session() -> Iterator[Any]:
-    """A Batch queue and definition whose jobs succeed at once, and a bucket, on moto's server."""
-    default_user_config["batch"] = {"use_docker": False}
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    session = boto3.Session("local", "local", region_name=REGION)
-    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
-    for backends in (batch_backends, s3_backends, iam_backends):
-        backends.reset()
-    server.stop()
-
-
-@pytest.fixture
-def dispatcher(session: Any) -> Dispatcher:
-    iam, batch, s3 = session("iam"), session("batch"), session("s3")
-    role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    environment = batch.create_compute_environment(
-        computeEnvironmentName="cpus", type="UNMANAGED", state="ENABLED", serviceRole=role
-    )["computeEnvironmentArn"]
-    queue = batch.create_job_queue(
-        jobQueueName="work",
-        state="ENABLED",
-        priority=1,
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
-    )["jobQueueArn"]
-    definition = batch.register_job_definition(
-        jobDefinitionName="cellprofiler",
-        type="container",
-        containerProperties={"image": "x", "vcpus": 1, "memory": 1024, "command": ["run", "Ref::request"]},
-    )["jobDefinitionArn"]
-    s3.create_bucket(Bucket="data")
-    settings = Settings("data", (queue,), {"cellprofiler": definition})
-    return Dispatcher(settings, S3Storage("data", s3), batch)
 
 
 def jobs(dispatcher: Dispatcher) -> list[dict[str, Any]]:
@@ -95,6 +51,14 @@ def test_redelivered_message_submits_nothing_again(dispatcher: Dispatcher) -> No
     assert "was dispatched before" in dispatcher.dispatch(run, "m1")
     assert "was dispatched before" in dispatcher.dispatch(run_of(force=True), "m1")
     assert len(jobs(dispatcher)) == 1
+
+
+def test_message_that_comes_again_after_a_later_one_submits_nothing_again(dispatcher: Dispatcher) -> None:
+    run = run_of()
+    for message_id in ("m1", "m2"):
+        assert dispatcher.dispatch(run, message_id).startswith("submitted")
+    assert "was dispatched before" in dispatcher.dispatch(run, "m1")
+    assert len(jobs(dispatcher)) == 2
 
 
 def test_same_request_in_another_message_submits_nothing_while_the_run_is_under_way(dispatcher: Dispatcher) -> None:
@@ -152,25 +116,35 @@ def test_same_request_is_submitted_again_when_pipeline_or_images_changed(dispatc
 
 def test_dispatch_that_died_before_submitting_is_taken_up_by_its_own_redelivery(dispatcher: Dispatcher) -> None:
     run = run_of()
-    dispatcher.storage.create(run.keys.submission(0), Submission(0, "m1", None).to_json())
+    dispatcher.storage.create(run.keys.submission(0), Submission(0, "m1", time.time()).to_json())
     with pytest.raises(ClaimedByAnother):
         dispatcher.dispatch(run, "m2")
     assert dispatcher.dispatch(run, "m1").startswith("submitted")
     assert len(jobs(dispatcher)) == 1
 
 
+def test_claim_of_a_message_that_went_to_the_dead_letters_does_not_block_its_run_for_ever(
+    dispatcher: Dispatcher,
+) -> None:
+    run = run_of()
+    long_ago = time.time() - CLAIM_EXPIRES_S - 1
+    dispatcher.storage.create(run.keys.submission(0), Submission(0, "m1", long_ago).to_json())
+    assert dispatcher.dispatch(run, "m2").startswith("submitted")
+    assert [job["jobName"] for job in jobs(dispatcher)] == [f"{run.run_id}-1"]
+
+
 def test_dispatch_that_died_after_submitting_finds_its_job_again(dispatcher: Dispatcher) -> None:
     run = run_of()
     dispatcher.dispatch(run, "m1")
     (job,) = jobs(dispatcher)
-    dispatcher.storage.write(run.keys.submission(0), Submission(0, "m1", None).to_json())
+    dispatcher.storage.write(run.keys.submission(0), Submission(0, "m1", time.time()).to_json())
     assert dispatcher.dispatch(run, "m1") == f"submitted as job {job['jobId']}"
     assert len(jobs(dispatcher)) == 1
 
 
 def test_name_of_a_run_that_did_something_else_is_refused(dispatcher: Dispatcher) -> None:
     dispatcher.dispatch(run_of(run="screen-1"), "m1")
-    dispatcher.check(run_of(run="screen-1", force=True))
+    dispatcher.check(run_of(run="screen-1", force=True, job_memory=16_384))
     with pytest.raises(InvalidField, match="screen-1"):
         dispatcher.check(run_of(run="screen-1", output="elsewhere/"))
 

@@ -41,7 +41,7 @@ def test_run_id_is_the_same_for_the_same_work_and_differs_for_other_work() -> No
     def run_id(**fields: Any) -> str:
         return parse_message(json.dumps({**PUBLISHED, **fields}))[0].run_id
 
-    assert run_id() == run_id() == run_id(force=True)
+    assert run_id() == run_id() == run_id(force=True) == run_id(job_memory=16_384, input=PUBLISHED["input"].rstrip("/"))
     assert run_id() != run_id(output="elsewhere/")
     assert run_id(run="screen-7") == "screen-7"
 

@@ -47,6 +47,7 @@ class Shard:
     cellprofiler: CellProfiler
     scratch: Path
     log: ShardLog
+    image_digest: str
     started: float = field(default_factory=time.monotonic)
     pipeline: StoredFile | None = None
     pipeline_sha256: str = ""
@@ -72,7 +73,7 @@ class Shard:
             inputs=self.inputs,
             outputs=self.outputs,
             cellprofiler_version=self.report.version,
-            image_digest=image_digest(),
+            image_digest=self.image_digest,
             rows=self.rows,
             seconds=round(time.monotonic() - self.started, 3),
             peak_memory_mib=round(self.peak_memory_mib, 1),
@@ -102,7 +103,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get(SCRATCH)) as folder:
         scratch = Path(folder).resolve()  # CellProfiler names files by their resolved paths
         log = ShardLog(scratch / "shard.log")
-        shard = Shard(record, number, bucket, images_from, cellprofiler, scratch, log)
+        shard = Shard(record, number, bucket, images_from, cellprofiler, scratch, log, image_digest())
         try:
             reason = _reason_of_failure(shard, earlier)
         finally:

@@ -58,6 +58,11 @@ class RunCellProfiler:
         return job
 
     @property
+    def work(self) -> dict[str, str]:
+        """What is to be done, and not how: requests with equal work are the same run, whatever memory they ask for."""
+        return {"job_type": self.job_type, "pipeline": self.pipeline, "input": self.input, "output": self.output}
+
+    @property
     def title(self) -> str:
         """A short name for the run: the pipeline's own, in the characters that run names may have."""
         return re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(self.pipeline).stem).strip("-")[:40] or "pipeline"

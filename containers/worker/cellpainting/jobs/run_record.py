@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from cellpainting.jobs.message import Job
 
 RUNS = "runs/"
-NOT_PART_OF_THE_WORK = frozenset({"run", "force"})  # how to send it, not what to do
 
 
 @dataclass(frozen=True)
@@ -72,25 +71,16 @@ class RunRecord:
     def of(cls, job: "Job", document: Mapping[str, Any]) -> "RunRecord":
         """Derive the run id: the request's `run` name, or its title and a hash of what it asks for.
 
-        The same request gives the same id, which is what makes sending it twice harmless.
+        The same work gives the same id, which is what makes sending it twice harmless.
         """
-        return cls(run_id=job.run or f"{job.title}-{_work_digest(document)}", job=job, document=document)
+        digest = hashlib.sha256(json.dumps(job.work, sort_keys=True).encode()).hexdigest()[:12]
+        return cls(run_id=job.run or f"{job.title}-{digest}", job=job, document=document)
 
     @property
     def keys(self) -> RunKeys:
         return RunKeys(self.run_id)
 
-    @property
-    def work(self) -> str:
-        """A digest of what the request asks for: equal for two requests for the same work."""
-        return _work_digest(self.document)
-
 
 def rejected_key(message_id: str) -> str:
     """Where a refused message and its reason are kept."""
     return f"{RUNS}rejected/{message_id}.json"
-
-
-def _work_digest(document: Mapping[str, Any]) -> str:
-    work = {name: value for name, value in document.items() if name not in NOT_PART_OF_THE_WORK}
-    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:12]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32)
 
 
 class S3Storage:
