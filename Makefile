@@ -8,7 +8,7 @@ UV := $(CURDIR)/.tools/bin/uv
 export UV
 # The environment's own commands first: cpb, node and npm (from wheels), aws.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
-PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks docs
+PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks
 SHELL_FILES := containers/cellprofiler/install.sh $(wildcard scripts/*.sh) .ci/run
 
 .PHONY: help
@@ -75,10 +75,14 @@ images: .tools/bin/uv ## build the container images for real, with or without a 
 test-image: setup images ## run a job inside the image
 	@pytest -m image
 
+.PHONY: bench
+bench: setup ## measure, and print the tables of docs/benchmarks.md
+	@for benchmark in benchmarks/*.py; do python $$benchmark; done
+
 .PHONY: docs
 docs: .tools/bin/uv ## build the documentation into site/
 	@$(UV) sync --frozen --quiet --group docs
-	@mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 .PHONY: lock
 lock: .tools/bin/uv ## renew every lock

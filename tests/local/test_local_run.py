@@ -171,6 +171,18 @@ def test_second_local_cloud_on_the_same_data_is_refused(local_run: LocalRun) -> 
     assert "in use by another local cloud" in ended.stderr
 
 
+def test_data_folder_that_cellprofiler_would_not_look_into_is_refused(local_run: LocalRun) -> None:
+    ended = local_run.run("--data", str(local_run.folder / ".hidden" / "data"))
+    assert ended.returncode == 1
+    assert "begin with a dot" in ended.stderr
+
+
+def test_message_that_the_queue_does_not_take_is_refused(local_run: LocalRun) -> None:
+    ended = local_run.run(messages=["x" * 2_000_000])
+    assert ended.returncode == 2
+    assert "the queue does not take the message" in ended.stderr
+
+
 def test_port_that_another_program_has_is_named(local_run: LocalRun) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

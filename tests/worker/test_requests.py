@@ -69,6 +69,7 @@ def test_run_id_is_the_same_for_the_same_work_and_differs_for_other_work() -> No
         ({"timeout_s": -1}, "timeout_s"),
         ({"run": "../x"}, "run"),
         ({"run": "rejected"}, "run"),
+        ({"input": "plates/.hidden/images/"}, "begin with a dot"),
         ({"job_type": "run_imagej"}, "run_cellprofiler"),
     ],
 )
@@ -99,6 +100,11 @@ def test_list_with_one_bad_member_is_refused_whole_and_says_which() -> None:
 def test_list_that_asks_twice_for_the_same_run_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="request 2 of 2 is the same run"):
         parse_message(json.dumps([PUBLISHED, PUBLISHED]))
+
+
+def test_list_whose_members_would_overwrite_each_other_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="request 2 of 2 has the output of an earlier one"):
+        parse_message(json.dumps([PUBLISHED, {**PUBLISHED, "input": "elsewhere/"}]))
 
 
 JSON_VALUES = st.recursive(

@@ -136,7 +136,7 @@ def test_images_that_no_rule_of_the_pipeline_matches_are_a_failure(plate: Plate,
     for path in (plate.root / "others").iterdir():
         path.rename(path.with_name(path.name.replace("DNA", "RNA")))
     manifest = plate.asking(input="others/").run(cellprofiler)
-    assert "could not start" in manifest.reason
+    assert "could not start: The pipeline did not identify any image sets" in manifest.reason
     assert manifest.outcomes == ()
 
 

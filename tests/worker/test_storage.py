@@ -116,6 +116,15 @@ def test_mounted_folder_is_shown_below_its_prefix_without_a_copy(tmp_path: Path)
     assert [item.key for item in storage.list("plates/p1")] == ["plates/p1/sub/1.tif"]
 
 
+def test_mounted_folder_covers_what_the_bucket_had_below_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "1.tif").write_bytes(b"one")
+    FolderStorage(tmp_path / "bucket").write("plates/p1/old.tif", b"old")
+    storage = FolderStorage(tmp_path / "bucket", {"plates/p1": tmp_path / "mine"})
+    assert [item.key for item in storage.list("")] == ["plates/p1/1.tif"]
+    assert [item.key for item in storage.list("plates/p1")] == ["plates/p1/1.tif"]
+
+
 def test_file_that_is_being_written_is_not_listed(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     storage.write("a", b"")

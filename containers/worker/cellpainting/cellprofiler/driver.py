@@ -88,6 +88,10 @@ class Observer:
         self._report.write("image_sets", image_sets=image_sets, modules=modules)
         say(f"{len(numbers)} image sets to measure")
 
+    def not_prepared(self, message: str) -> None:
+        """Report why there is nothing to run, which CellProfiler tells its windows only."""
+        self._report.write("logged_error", reason=" ".join(message.split()))
+
     def before(self, number: int) -> None:
         """Refuse an image set with a damaged file, at its first module."""
         if number in self._started:
@@ -142,9 +146,14 @@ def image_files(measurements: Any, features: List[str], number: int) -> List[str
 
 
 def observe(pipeline_class: Any, observer: Observer) -> None:
-    """Put the observer around the four methods that a headless run goes through."""
+    """Put the observer around the methods that a headless run goes through."""
+    report_prepare_run_error = pipeline_class.report_prepare_run_error
     setup_modules, prepare_run = pipeline_class.setup_modules, pipeline_class.prepare_run
     run_module, post_run = pipeline_class.run_module, pipeline_class.post_run
+
+    def prepare_run_error(self: Any, module: Any, message: str) -> None:
+        observer.not_prepared(message)
+        report_prepare_run_error(self, module, message)
 
     def setup_or_raise(self: Any, fd: Any, module_count: int, raise_on_error: bool) -> Any:
         return setup_modules(self, fd, module_count, True)
@@ -169,6 +178,7 @@ def observe(pipeline_class: Any, observer: Observer) -> None:
         observer.before_export(workspace.measurements)
         return post_run(self, workspace)
 
+    pipeline_class.report_prepare_run_error = prepare_run_error
     pipeline_class.setup_modules = setup_or_raise
     pipeline_class.prepare_run = prepare_and_tell
     pipeline_class.run_module = staticmethod(run_and_tell)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellpainting.errors import StorageUnavailable
+from cellpainting.errors import CellProfilerFailed, StorageUnavailable
 from cellpainting.images.damage import find_damage
 from cellpainting.ledger import StoredFile
 from cellpainting.storage import FolderStorage, Storage
@@ -19,6 +19,21 @@ class Images:
 
     folder: Path
     paths: dict[Path, str]
+
+
+def require_visible(folder: Path) -> None:
+    """Check that CellProfiler will look into a folder.
+
+    Raises
+    ------
+    CellProfilerFailed
+        If it, or one that it lies in, has a name that begins with a dot: CellProfiler leaves out what is below.
+    """
+    if any(part.startswith(".") for part in folder.parts):
+        raise CellProfilerFailed(
+            f"CellProfiler leaves out folders whose names begin with a dot, and the images would lie in {folder}; "
+            "choose another folder"
+        )
 
 
 def place_images(storage: Storage, prefix: str, stored: Sequence[StoredFile], scratch: Path) -> Images:

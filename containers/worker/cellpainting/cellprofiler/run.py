@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.cellprofiler.inputs import Images, find_damaged, place_images
+from cellpainting.cellprofiler.inputs import Images, find_damaged, place_images, require_visible
 from cellpainting.cellprofiler.log import MARK, ShardLog
 from cellpainting.cellprofiler.process import Ended, environment, run_process
 from cellpainting.cellprofiler.report import Report, read_report
@@ -137,6 +137,7 @@ def _measure(shard: Shard, earlier: Manifest | None) -> None:
     shard.inputs = list_images(shard.bucket, shard.job.input)
     shard.log.tell(f"placing {len(shard.inputs)} files of {shard.images_from.uri(shard.job.input)}")
     images = place_images(shard.images_from, shard.job.input, shard.inputs, shard.scratch)
+    require_visible(images.folder)
     damaged = find_damaged(images)
     for path, reason in damaged.items():
         shard.log.tell(f"damaged: {images.paths[path]}: {reason}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DATA = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".cpb"),
+    default=Path("cpb-data"),
     show_default=True,
     help="folder that keeps the bucket between runs",
 )
@@ -65,6 +65,11 @@ def up(port: int, data: Path, storage: str | None, mounts: tuple[tuple[Path, str
         }
         for name, value in variables.items():
             console.print(f"export {name}={value}", highlight=False, soft_wrap=True)
+        console.print(
+            "aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $SQS_URL --message-body file://REQUEST.json",
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print("Ctrl-C stops it; what lies in the bucket stays.", highlight=False)
         _until_interrupted()
     return 0
@@ -103,7 +108,7 @@ def run(
 
     Run again after an interruption or a correction: what is done already is not done again.
 
-    Example: cpb local run examples/single_job.json --upload examples/CellProfiler=examples
+    Example: cpb local run request.json --upload my_plate=plates/my_plate --download plates/my_plate/results=results
     """
     from cellpainting.local.session import download, ledger_table, send, upload, wait
 

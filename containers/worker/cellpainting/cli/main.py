@@ -12,7 +12,7 @@ from cellpainting.errors import CellPaintingError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cellpainting")
 def cpb() -> None:
-    """Cell Painting Batch: plates of microscope images to profiles, every image set accounted for."""
+    """Cell Painting Batch: CellProfiler over plates of images, with every image set accounted for."""
 
 
 cpb.add_command(run)

@@ -28,6 +28,7 @@ class Fields:
                 f"a request is a JSON object, got {type(document).__name__} {document!r:.80}; "
                 'write {"pipeline": ..., "input": ..., "output": ...}'
             )
+        self._given = sorted(map(str, document))
         self._values = dict(document)
         self._known: list[str] = []
 
@@ -38,7 +39,7 @@ class Fields:
         """
         value = self._take(field)
         if value is None:
-            raise InvalidField(field, None, f"a request needs it; the fields given are {sorted(self._values)}")
+            raise InvalidField(field, None, f"a request needs it; the fields given are {self._given}")
         if not isinstance(value, str) or not value.strip():
             raise InvalidField(field, value, "write a key relative to the bucket, such as 'examples/plate/images/'")
         _check_key(field, value)

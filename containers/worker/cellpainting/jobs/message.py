@@ -57,6 +57,11 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
                 f"request {number} of {len(members)} is the same run as an earlier one ({record.run_id}); "
                 "leave it out, or give it a 'run' name and an 'output' of its own"
             )
+        if any(record.job.output == other.job.output for other in records.values()):
+            raise InvalidRequest(
+                f"request {number} of {len(members)} has the output of an earlier one ({record.job.output!r}); "
+                "give it one of its own: they would overwrite each other's results"
+            )
         records[record.run_id] = record
     return tuple(records.values())
 

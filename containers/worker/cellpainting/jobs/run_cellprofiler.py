@@ -49,6 +49,10 @@ class RunCellProfiler:
         )
         if not job.pipeline.endswith(PIPELINE_SUFFIXES):
             raise InvalidField("pipeline", job.pipeline, f"a pipeline's name ends in {' or '.join(PIPELINE_SUFFIXES)}")
+        if any(part.startswith(".") for part in job.input.split("/")):
+            raise InvalidField(
+                "input", job.input, "CellProfiler leaves out folders whose names begin with a dot; rename it"
+            )
         if (job.output + "/").startswith(job.input + "/"):
             raise InvalidField(
                 "output",

@@ -17,6 +17,7 @@ from moto.core.config import default_user_config
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+from cellpainting.cellprofiler.inputs import require_visible
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.assembly import REPOSITORY, StackArtifact, synthesize
 from cellpainting.local.bucket_folder import keep_in_folder
@@ -70,6 +71,7 @@ class LocalCloud:
         LocalCloudError
             If the data folder is in use, or the app cannot be synthesized or deployed.
         """
+        require_visible(self.settings.data)
         for folder in (self.settings.bucket_folder, self.settings.data / "scratch"):
             folder.mkdir(parents=True, exist_ok=True)
         self._started.enter_context(_lock(self.settings.data))

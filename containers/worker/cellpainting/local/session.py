@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -19,7 +20,6 @@ from cellpainting.storage import FolderStorage, S3Storage
 
 POLL_S = 0.1
 COPIERS = 8
-MAX_MESSAGE_BYTES = 262_144  # SQS
 PROBLEMS_SHOWN = 20
 
 
@@ -111,12 +111,13 @@ def send(cloud: LocalCloud, body: str) -> Sent:
     Raises
     ------
     InvalidRequest
-        If SQS would not take it: empty, or larger than 256 KiB.
+        If the queue does not take it: empty, or too large.
     """
-    if not body.strip() or len(body.encode()) > MAX_MESSAGE_BYTES:
-        raise InvalidRequest(f"the message has {len(body.encode())} bytes; SQS takes 1 to {MAX_MESSAGE_BYTES}")
     sqs = cloud.account.client("sqs")
-    message_id = sqs.send_message(QueueUrl=cloud.outputs["SQSQueueURL"], MessageBody=body)["MessageId"]
+    try:
+        message_id = sqs.send_message(QueueUrl=cloud.outputs["SQSQueueURL"], MessageBody=body)["MessageId"]
+    except ClientError as error:
+        raise InvalidRequest(f"the queue does not take the message: {error.response['Error']['Message']}") from error
     try:
         return Sent(message_id, tuple(record.run_id for record in parse_message(body)))
     except InvalidRequest:

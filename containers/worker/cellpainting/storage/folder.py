@@ -106,7 +106,9 @@ class FolderStorage:
         return Path(name)
 
     def _keys(self, prefix: str) -> Iterator[str]:
-        yield from _files_below(self.path(prefix), prefix)
+        for key in _files_below(self.path(prefix), prefix):
+            if self._place(key)[0] == self._place(prefix)[0]:  # what lies below a mount is covered by it
+                yield key
         for mount, folder in self.mounts.items():
             if not prefix or mount.startswith(prefix + "/"):
                 yield from _files_below(folder, mount)

@@ -1,0 +1,122 @@
+"""What the worker costs: `cpb run` against `cellprofiler -c -r` typed by hand, on the same images.
+
+Row A of the shipped small plate (6 image sets of 5 channels) is measured with the shipped pipeline, by hand and by
+the worker in turn, so that a machine that gets slower does so for both. The worker reads the images in place, from a
+folder that stands for the bucket, and does all that it does on AWS but for the transfer: it looks for damaged files,
+runs CellProfiler under the driver, checks the tables, publishes them, and writes log, manifest and ledger. Processor
+time is told beside wall time: it depends less on what else the machine does.
+
+    CELLPROFILER=.cellprofiler/bin/cellprofiler .venv/bin/python benchmarks/worker_overhead.py [--pairs N]
+"""
+
+import argparse
+import csv
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # run as a script, Python knows this file's own folder only
+
+from cellpainting.jobs import RunRecord, parse_job  # noqa: E402
+from examples.small_plate.make_images import SMALL_PLATE, write_plate  # noqa: E402
+
+PIPELINE = REPOSITORY / "examples" / "small_plate" / "small_plate.cppipe"
+IMAGES, RESULTS = "plate/images/row_A", "results"
+REQUEST = {"pipeline": "small_plate.cppipe", "input": IMAGES, "output": RESULTS, "force": True}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took, in seconds: on the clock, and of processors (user and system)."""
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:>14.1f} {self.processor:>11.1f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Time the pairs, print a table and the ratio of the medians."""
+    parser = argparse.ArgumentParser(description="Time cpb run against cellprofiler by hand.")
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each  [default: 5]")
+    options = parser.parse_args(arguments)
+    cellprofiler = os.environ.get("CELLPROFILER", str(REPOSITORY / ".cellprofiler" / "bin" / "cellprofiler"))
+    with tempfile.TemporaryDirectory(prefix="cpb-benchmark-") as name:
+        folder = Path(name)
+        bucket = fill_bucket(folder / "bucket")
+        by_hand = command_by_hand(cellprofiler, bucket, folder / "by_hand")
+        by_worker = command_of_worker(bucket)
+        print("pair   by hand: wall, processor   cpb run: wall, processor   (seconds)")
+        pairs = []
+        for number in range(1, options.pairs + 1):
+            hand, worker = cost_of(by_hand, cellprofiler), cost_of(by_worker, cellprofiler)
+            pairs.append((hand, worker))
+            print(f"{number:>4} {hand} {worker}", flush=True)
+        if measured(folder / "by_hand") != measured(bucket / RESULTS):
+            print("the two measured different things", file=sys.stderr)
+            return 1
+    print_medians("wall", [(hand.wall, worker.wall) for hand, worker in pairs])
+    print_medians("processor", [(hand.processor, worker.processor) for hand, worker in pairs])
+    return 0
+
+
+def fill_bucket(bucket: Path) -> Path:
+    """A bucket on disk with the plate, the pipeline and the request."""
+    write_plate(SMALL_PLATE, bucket / "plate")
+    (bucket / "small_plate.cppipe").write_bytes(PIPELINE.read_bytes())
+    request = bucket / request_key()
+    request.parent.mkdir(parents=True)
+    request.write_text(json.dumps(REQUEST))
+    return bucket
+
+
+def request_key() -> str:
+    """Where the worker expects the request."""
+    return RunRecord.of(parse_job(REQUEST), REQUEST).keys.request
+
+
+def command_by_hand(cellprofiler: str, bucket: Path, output: Path) -> list[str]:
+    """The command a person would type."""
+    output.mkdir()
+    places = ["-i", str(bucket / IMAGES), "-o", str(output), "-d", str(output / "done")]
+    return [cellprofiler, "-c", "-r", "-p", str(bucket / "small_plate.cppipe"), *places]
+
+
+def command_of_worker(bucket: Path) -> list[str]:
+    """The command of the Batch job."""
+    cpb = Path(sys.executable).with_name("cpb")
+    return [str(cpb), "run", "--request", (bucket / request_key()).as_uri(), "--shard", "0"]
+
+
+def cost_of(command: Sequence[str], cellprofiler: str) -> Cost:
+    """What a command that succeeds takes, with all the processes that it waits for."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command, env={**os.environ, "CELLPROFILER": cellprofiler}, capture_output=True, check=True)
+    wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def print_medians(what: str, pairs: Sequence[tuple[float, float]]) -> None:
+    """A line with the medians and their ratio."""
+    hand, worker = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"{what} time, median: {hand:.1f} s by hand, {worker:.1f} s with cpb run; ratio {worker / hand:.2f}")
+
+
+def measured(results: Path) -> list[list[str]]:
+    """All values of Nuclei.csv, to be sure that both did the same work."""
+    with (results / "Nuclei.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""README and docs say what is so: each command that README shows is run, or is listed with the reason why not."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cellpainting.cellprofiler.environment import CellProfiler
+from cellpainting.cli.main import cpb
+from cellpainting.errors import InvalidRequest
+from cellpainting.jobs import parse_message
+from cellpainting.ledger import State
+from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
+from tests.local.conftest import LocalUp, start_local_up
+
+README = REPOSITORY / "README.md"
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([README, REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")])
+
+NEEDS_AN_ACCOUNT = {
+    "cdk bootstrap",
+    "cdk deploy network-cpb",
+    "cdk deploy batch-cpb",
+    "cdk deploy batch-cpb -c storage=fsx",
+}
+RUN_ELSEWHERE = {
+    "make demo": "tests/examples/test_demo.py runs the script that the target calls",
+    "make test": "is this very run",
+    "make setup": "comes before this run: `test` depends on it",
+    "cpb local up": "the fixture `up` starts it, on a port and a folder of its own",
+}
+SET_PATH = "export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
+LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
+LOCAL_RUN = "cpb local run "
+WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shell_blocks() -> list[list[str]]:
+    """README's commands, a list per block."""
+    return [block.replace("\\\n", " ").splitlines() for block in blocks(README, "sh")]
+
+
+def commands() -> list[str]:
+    return [command for block in shell_blocks() for command in block]
+
+
+def aws_block(first: str) -> list[str]:
+    """The block of `aws` commands that starts with a given command."""
+    (found,) = [block for block in shell_blocks() if block[0].startswith(first)]
+    return found
+
+
+def shell(script: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+    """Run commands as a reader would who followed README: its own PATH line first. Returns what they print."""
+    lines = ["set -euo pipefail", f"cd '{REPOSITORY}'", SET_PATH, f"cd '{folder}'", *script]
+    ended = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_every_command_is_run_or_has_a_reason() -> None:
+    handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
+    unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
+    assert unknown == []
+    assert handled <= set(commands())
+
+
+def test_the_two_commands_do_what_readme_says() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    recipes = dict(re.findall(r"^(demo|test):.*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
+    assert "examples/small_plate/demo.py" in recipes["demo"]
+    assert "pytest" in recipes["test"]
+    assert re.search(r"^test: setup", makefile, re.MULTILINE)
+
+
+def test_what_the_machine_must_have_is_told_in_the_installer_s_own_words() -> None:
+    (lines,) = [block for block in blocks(README, "text") if "Fedora:" in block]
+    assert lines in (REPOSITORY / "containers" / "cellprofiler" / "install.sh").read_text()
+    assert "apt-get install python3-venv" in (REPOSITORY / "Makefile").read_text()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    """Where a reader stands: a plate, the request of README, the published example's folder, the examples."""
+    for name, pipeline in (("my_plate", "analysis.cppipe"), ("ExampleVitraImages", "ExampleVitra.cppipe")):
+        write_site(tmp_path / name / "images", "A01")
+        (tmp_path / name / pipeline).write_bytes(SPOTS_PIPELINE.read_bytes())
+    (request,) = blocks(README, "json")
+    (tmp_path / "plate1.json").write_text(request)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    return tmp_path
+
+
+@pytest.mark.cellprofiler
+def test_own_plate_is_measured_uploaded_and_in_place(reader: Path, cellprofiler: CellProfiler) -> None:
+    lines = [command for command in commands() if command.startswith(LOCAL_RUN)]
+    assert ["--upload" in line for line in lines] == [True, False]
+    for line in lines:
+        shell([line], reader, {"CELLPROFILER": str(cellprofiler.command)})
+        assert "P1_A01_s1_DNA.tif" in (reader / "plate1_results" / "Image.csv").read_text()
+        (reader / "plate1_results" / "Image.csv").unlink()
+    assert (reader / "cpb-data" / "bucket" / "results" / "plate1" / "Image.csv").exists()
+
+
+@pytest.fixture
+def up(tmp_path: Path, cellprofiler: CellProfiler) -> Iterator[LocalUp]:
+    cloud = start_local_up(tmp_path / "cloud", cellprofiler)
+    yield cloud
+    assert cloud.stop() == 0
+
+
+@pytest.mark.cellprofiler
+def test_aws_commands_work_against_the_local_cloud(reader: Path, up: LocalUp) -> None:
+    local, on_aws = aws_block("aws s3 sync my_plate"), aws_block("export AWS_BUCKET=")
+    assert sorted(local + on_aws) == sorted(command for command in commands() if command.startswith(WITH_AWS))
+    without_lookups = {name: value for name, value in up.variables.items() if name not in ("AWS_BUCKET", "SQS_URL")}
+    # Version 1 of `aws` takes the endpoint of SQS from the option only.
+    option = "aws --endpoint-url $AWS_ENDPOINT_URL sqs "
+    shell([line.replace("aws sqs ", option) for line in on_aws], reader, without_lookups)
+    shell(local[:2], reader, up.variables)
+    for request in ("plate1.json", "examples/single_job.json"):
+        (run,) = parse_message((reader / request).read_text())
+        assert up.summary(run.run_id)["states"]["done"] == 1
+    assert "1 done" in shell(local[2:], reader, up.variables)
+    assert (reader / "plate1_results" / "Image.csv").exists()
+
+
+def test_templates_can_be_looked_at_without_an_account(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    lines = [f"{line} --no-notices --output {tmp_path}/cdk.out" for line in LOOK_AT_TEMPLATES]
+    listed = shell([f"cd '{REPOSITORY}'", *lines], tmp_path, home)
+    assert [line for line in listed.splitlines() if line.endswith("-cpb")] == [
+        "network-cpb",
+        "storage-cpb",
+        "batch-cpb",
+    ]
+    assert (tmp_path / "cdk.out" / "batch-cpb.template.json").exists()
+
+
+def all_commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = dict(all_commands(cpb, "cpb"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help_and_a_place_in_the_docs(name: str) -> None:
+    assert COMMANDS[name].help
+    options = [parameter for parameter in COMMANDS[name].params if isinstance(parameter, click.Option)]
+    assert all(option.help for option in options)
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert name in text
+    assert [option.opts[0] for option in options if option.opts[0] not in text] == []
+
+
+def known_fields() -> list[str]:
+    """The fields of a request, as the refusal of an unknown one lists them."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_message('{"pipeline": "p.cppipe", "input": "i", "output": "o", "no such field": 1}')
+    return str(refusal.value).partition("the known ones are ")[2].split(", ")
+
+
+@pytest.mark.parametrize("field", known_fields())
+def test_field_is_described(field: str) -> None:
+    assert f"| `{field}` |" in (DOCS / "requests.md").read_text()
+
+
+def refusals() -> list[tuple[str, str]]:
+    """The messages that docs/requests.md shows with their refusal."""
+    pattern = r"```json\n([^`]*)```\n\n```text\nrefused: ([^`]*)\n```"
+    return re.findall(pattern, (DOCS / "requests.md").read_text())
+
+
+@pytest.mark.parametrize(("message", "reason"), refusals())
+def test_refusal_is_quoted_as_it_is(message: str, reason: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_message(message)
+    assert str(refusal.value) == reason
+
+
+def test_every_message_of_the_docs_is_refused_as_told_or_accepted() -> None:
+    refused = [message for message, _ in refusals()]
+    assert len(refused) >= 5
+    for message in blocks(DOCS / "requests.md", "json"):
+        if message not in refused:
+            assert parse_message(message)
+
+
+def test_run_id_of_the_published_message_is_the_one_that_docs_give() -> None:
+    (run,) = parse_message((REPOSITORY / "examples" / "single_job.json").read_text())
+    assert f"`{run.run_id}`" in (DOCS / "runs.md").read_text()
+
+
+def test_every_state_is_described() -> None:
+    text = (DOCS / "cellprofiler.md").read_text()
+    assert [state for state in State if f"| `{state}` |" not in text] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MkDocs make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_between_pages_resolve(page: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
+    text = README.read_text()
+    assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == ["docs/images/demo_outlines.png"]
+    assert "262 cells counted, 262 drawn" in text
+    assert json.loads(blocks(README, "json")[0])["output"].startswith("results/")  # not inside the mounted folder
