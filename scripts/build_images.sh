@@ -3,7 +3,7 @@
 #
 # With a running Docker or Podman engine: `docker build`. Without one, on Debian or Ubuntu and as root: buildah,
 # and where no registry is reached, Debian's own packages in place of the base image, under the same name, so
-# that the Dockerfile is untouched. See docs and containers/cellprofiler/Dockerfile.
+# that the Dockerfile is untouched.
 #
 #   build_images.sh            builds what changed; prints each image's size
 #   build_images.sh --engine   prints the command that runs the images: docker, podman, or buildah with its storage
@@ -11,14 +11,14 @@
 # Options, from the environment:
 #   ENGINE            docker, podman or buildah; default: the first that works
 #   IMAGES_DIR        where buildah keeps everything; default .cache/images
-#   DEBIAN_MIRROR     default http://deb.debian.org/debian
+#   DEBIAN_MIRROR     where debootstrap fetches Debian's packages; default: its own choice
 #   HOST_CA_BUNDLE    certificates to trust while building behind a proxy; default SSL_CERT_FILE   (buildah only)
 #   HOST_PIP_CONFIG   pip's configuration while building; default PIP_CONFIG_FILE                  (buildah only)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=${IMAGES_DIR:-$here/.cache/images}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-}
 ca_bundle=${HOST_CA_BUNDLE:-${SSL_CERT_FILE:-}}
 pip_config=${HOST_PIP_CONFIG:-${PIP_CONFIG_FILE:-}}
 
@@ -120,7 +120,7 @@ make_base() {
     rm -rf "$root"
     debootstrap --variant=minbase \
         --include=ca-certificates,libbz2-1.0,libffi8,liblzma5,libncursesw6,libreadline8,libsqlite3-0,libssl3,zlib1g \
-        bookworm "$root" "$mirror" >"$state/debootstrap.log" || {
+        bookworm "$root" ${mirror:+"$mirror"} >"$state/debootstrap.log" || {
         tail -n 20 "$state/debootstrap.log" >&2
         exit 1
     }

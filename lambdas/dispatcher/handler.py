@@ -16,7 +16,7 @@ from cellpainting.storage import S3Storage
 from settings import Settings
 from submission import Dispatcher
 
-# A message of 256 KB holds some 1,500 requests, each a few calls to S3: too many to make one after the other.
+# A message of 1 MiB holds thousands of requests, each a few calls to S3: too many to make one after the other.
 DISPATCHERS = 16
 SETTINGS = Settings.from_environment()
 DISPATCHER = Dispatcher(SETTINGS, S3Storage(SETTINGS.bucket))
