@@ -34,7 +34,7 @@ prerequisites:
 
 .venv/.synced: .tools/bin/uv uv.lock pyproject.toml containers/worker/pyproject.toml
 	@echo "installing the Python environment"
-	@$(UV) sync --frozen --quiet
+	@"$(UV)" sync --frozen --quiet
 	@touch $@
 
 # Returns at once when its own lock has not changed.
@@ -61,7 +61,7 @@ test: setup ## set up and pass the tests
 
 .PHONY: check
 check: setup ## lint, types, formats, locks
-	@$(UV) lock --check --quiet
+	@"$(UV)" lock --check --quiet
 	@ruff check $(PYTHON_FILES)
 	@ruff format --check $(PYTHON_FILES)
 	@mypy $(PYTHON_FILES)
@@ -81,12 +81,12 @@ bench: setup ## measure, and print the tables of docs/benchmarks.md
 
 .PHONY: docs
 docs: .tools/bin/uv ## build the documentation into site/
-	@$(UV) sync --frozen --quiet --group docs
+	@"$(UV)" sync --frozen --quiet --group docs
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 .PHONY: lock
 lock: .tools/bin/uv ## renew every lock
-	@$(UV) lock --upgrade
+	@"$(UV)" lock --upgrade
 	@scripts/lock.sh --upgrade
 
 .PHONY: clean
