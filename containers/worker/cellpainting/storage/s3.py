@@ -87,4 +87,6 @@ class S3Storage:
                 raise MissingInput(f"{self.uri(key)} is not there; upload it, or correct the key") from error
             raise StorageUnavailable(f"{self.uri(key)}: {error}; check the role's permissions and try again") from error
         except (BotoCoreError, S3UploadFailedError) as error:
-            raise StorageUnavailable(f"{self.uri(key)}: {error}; check the network and try again") from error
+            raise StorageUnavailable(
+                f"{self.uri(key)}: {error}; check credentials and network, and try again"
+            ) from error
