@@ -89,6 +89,30 @@ def test_sigterm_stops_cellprofiler_removes_scratch_and_publishes_nothing(
     assert plate.ledger().counts["not_run"] == 11
 
 
+@pytest.mark.cellprofiler
+def test_run_that_is_interrupted_while_it_is_done_again_no_longer_counts_as_done(
+    plate: Plate, cellprofiler: CellProfiler
+) -> None:
+    plate.run(cellprofiler)
+    assert plate.ledger().is_complete
+    variables = {**os.environ, "CELLPROFILER": str(cellprofiler.command)}
+    plan = plate.root / plate.record.keys.plan
+    plan.unlink()  # it comes back when CellProfiler is at work
+    write_site(plate.images, "A02", illum_size=32)
+    process = subprocess.Popen(
+        ["cpb", "run", "--request", plate.write_request()], env=variables, stdout=subprocess.DEVNULL
+    )
+    wait_until(plan.exists, "CellProfiler has listed its image sets")
+    process.kill()
+    process.wait()
+    assert plate.ledger().counts["not_run"] == 3
+    assert not plate.ledger().is_complete
+    write_site(plate.images, "A02")
+    assert plate.run(cellprofiler).is_success
+    assert plate.ledger().is_complete
+    assert not (plate.root / plate.record.keys.folder / "withdrawn").exists()
+
+
 def test_cellprofiler_that_is_no_python_script_is_refused(tmp_path: Path) -> None:
     program = tmp_path / "cellprofiler"
     program.write_bytes(b"\x7fELF")

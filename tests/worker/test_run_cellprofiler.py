@@ -168,6 +168,19 @@ def test_corrected_image_is_measured_on_the_next_run_and_stale_results_go(
     assert not stale.exists()
 
 
+def test_results_of_an_earlier_run_go_even_when_the_attempt_between_was_interrupted(
+    plate: Plate, cellprofiler: CellProfiler
+) -> None:
+    keys = plate.record.keys
+    first = plate.run(cellprofiler)
+    plate.bucket.write("plate/results/Stale.csv", b"ImageNumber\n1\n")
+    withdrawn = first.to_json().replace(b"results/Nuclei.csv", b"results/Stale.csv")
+    plate.bucket.write(keys.withdrawn(0), withdrawn)
+    plate.bucket.delete(keys.shard(0))
+    assert plate.run(cellprofiler).is_success
+    assert not (plate.root / "plate" / "results" / "Stale.csv").exists()
+
+
 def test_file_that_appears_in_the_manifest_is_in_the_bucket_with_its_checksum(
     plate: Plate, cellprofiler: CellProfiler
 ) -> None:

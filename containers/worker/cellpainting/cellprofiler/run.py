@@ -95,11 +95,12 @@ def run(
     StorageUnavailable
         If the bucket fails; no manifest is written and the shard may be tried again.
     """
-    earlier = _earlier_manifest(record, number, bucket)
+    earlier = _manifest_at(record.keys.shard(number), bucket)
     job = record.job
     if earlier and not job.force and is_current(earlier, bucket, job.pipeline, job.input):
         print(f"{MARK}shard {number} is done, from the same images and pipeline; 'force' does it again", flush=True)
         return earlier
+    earlier = _withdraw(earlier, record, number, bucket)
     with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get(SCRATCH)) as folder:
         scratch = Path(folder).resolve()  # CellProfiler names files by their resolved paths
         log = ShardLog(scratch / "shard.log")
@@ -111,13 +112,26 @@ def run(
         bucket.upload(log.path, record.keys.log(number))
         manifest = shard.manifest(reason)
         bucket.write(record.keys.shard(number), manifest.to_json())
+        bucket.delete(record.keys.withdrawn(number))
     return manifest
 
 
-def _earlier_manifest(record: RunRecord, number: int, bucket: Storage) -> Manifest | None:
+def _manifest_at(key: str, bucket: Storage) -> Manifest | None:
     with suppress(MissingInput):
-        return Manifest.from_json(bucket.read(record.keys.shard(number)))
+        return Manifest.from_json(bucket.read(key))
     return None
+
+
+def _withdraw(earlier: Manifest | None, record: RunRecord, number: int, bucket: Storage) -> Manifest | None:
+    """Take back the earlier manifest before its results are touched: if this attempt is interrupted, too, the ledger
+    must not count what was measured from other images, or half written over. It is kept aside, since the results
+    that it lists and the new run does not make are still to be deleted.
+    """
+    if earlier is None:
+        return _manifest_at(record.keys.withdrawn(number), bucket)
+    bucket.write(record.keys.withdrawn(number), earlier.to_json())
+    bucket.delete(record.keys.shard(number))
+    return earlier
 
 
 def _reason_of_failure(shard: Shard, earlier: Manifest | None) -> str:

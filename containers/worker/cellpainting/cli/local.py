@@ -110,7 +110,7 @@ def run(
 
     Example: cpb local run request.json --upload my_plate=plates/my_plate --download plates/my_plate/results=results
     """
-    from cellpainting.local.session import download, ledger_table, send, upload, wait
+    from cellpainting.local.session import account_for, download, send, upload, wait
 
     console = Console()
     progress = Progress(console)
@@ -121,7 +121,7 @@ def run(
         sent = [send(cloud, path.read_text()) for path in requests]
         with progress:
             wait(cloud)
-        report = ledger_table(cloud, sent)
+        report = account_for(cloud, sent)
         for prefix, directory in downloads:
             count = progress.count(f"download {prefix}/", download(cloud, prefix, directory))
             progress.print(f"download: {count} files of {prefix}/ are in {directory}")

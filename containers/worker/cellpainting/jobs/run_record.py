@@ -50,6 +50,10 @@ class RunKeys:
         """The manifest of one shard, written last."""
         return f"{self.shards}{number}.json"
 
+    def withdrawn(self, number: int) -> str:
+        """A shard's earlier manifest while the shard is done again: what it lists no longer counts."""
+        return f"{self.folder}withdrawn/{number}.json"
+
     def log(self, number: int) -> str:
         """What the worker and CellProfiler printed for one shard."""
         return f"{self.folder}logs/{number}.log"

@@ -130,7 +130,7 @@ def wait(cloud: LocalCloud) -> None:
         time.sleep(POLL_S)
 
 
-def ledger_table(cloud: LocalCloud, sent: list[Sent]) -> Report:
+def account_for(cloud: LocalCloud, sent: list[Sent]) -> Report:
     """Count what was done, and write each run's ledger, also for what was killed before it could."""
     bucket = S3Storage(cloud.outputs["BucketName"], cloud.account.client("s3"))
     refusals: list[str] = []
