@@ -15,6 +15,8 @@ import numpy as np
 import tifffile
 
 SPOTS = ((20, 20), (20, 44), (44, 32))  # row, column
+PROGRAM = Path(sys.executable).with_name("cellprofiler")
+PIPELINE = Path(__file__).with_name("smoke.cppipe")
 TIMEOUT_S = 300  # a start takes 3 s; 30 s when nothing has been compiled to bytecode yet
 
 
@@ -26,45 +28,47 @@ def write_image(path: Path) -> None:
     tifffile.imwrite(path, (10 + 190 * light).astype(np.uint8))
 
 
+def run_pipeline(folder: Path) -> tuple[str, str]:
+    """Run the pipeline on one image; returns what came of it, in words, and what CellProfiler printed."""
+    images, results, done = folder / "images", folder / "results", folder / "done.txt"
+    images.mkdir()
+    results.mkdir()
+    write_image(images / "spots.tif")
+    command = [str(PROGRAM), "-c", "-r", "-p", str(PIPELINE), "-i", str(images), "-o", str(results), "-d", str(done)]
+    # Without JAVA_HOME: the environment has to know its Java by itself.
+    environment = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
+    try:
+        run = subprocess.run(
+            command,
+            check=False,
+            cwd=folder,  # not the caller's: in "/" Bio-Formats cannot read an image
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        return f"no end after {TIMEOUT_S} s", (error.stdout or b"").decode(errors="replace")
+    outcome = f"exit status {run.returncode}, spots counted: {counted_spots(results / 'Image.csv')}"
+    return outcome, run.stdout.decode(errors="replace")
+
+
+def counted_spots(table: Path) -> list[float]:
+    """The number of spots in each image, from CellProfiler's table; empty when there is none."""
+    if not table.exists():
+        return []
+    with table.open(newline="") as file:
+        return [float(row["Count_Nuclei"]) for row in csv.DictReader(file)]
+
+
 def main() -> int:
-    """Run the pipeline and judge its result; the end of the log is shown only when it is wrong."""
-    program = Path(sys.executable).with_name("cellprofiler")
-    pipeline = Path(__file__).with_name("smoke.cppipe")
+    """Say whether CellProfiler works, with the end of its log if it does not."""
     with tempfile.TemporaryDirectory(prefix="cellprofiler-check-") as folder:
-        images, results, done = Path(folder, "images"), Path(folder, "results"), Path(folder, "done.txt")
-        images.mkdir()
-        results.mkdir()
-        write_image(images / "spots.tif")
-        command = [str(program), "-c", "-r", "-p", str(pipeline)]
-        command += ["-i", str(images), "-o", str(results), "-d", str(done)]
-        # Without JAVA_HOME: the environment has to know its Java by itself. With a home of its own: a user's
-        # CellProfiler preferences have no say, and nothing is left behind.
-        environment = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
-        environment["HOME"] = folder
-        try:
-            run = subprocess.run(
-                command,
-                check=False,
-                cwd=folder,  # not the caller's: in "/" Bio-Formats cannot read an image
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=TIMEOUT_S,
-            )
-            log, outcome = run.stdout, f"exit status {run.returncode}"
-        except subprocess.TimeoutExpired as error:
-            log, outcome = error.stdout or b"", f"no end after {TIMEOUT_S} s"
-        table = results / "Image.csv"
-        if table.exists():
-            with table.open(newline="") as file:
-                counts = [float(row["Count_Nuclei"]) for row in csv.DictReader(file)]
-            outcome += f", spots counted: {counts}"
-            if outcome == f"exit status 0, spots counted: [{len(SPOTS):.1f}]":
-                print(f"CellProfiler works: {program}", file=sys.stderr)
-                return 0
-        else:
-            outcome += ", no Image.csv"
-    tail = "\n".join(log.decode(errors="replace").splitlines()[-30:])
+        outcome, log = run_pipeline(Path(folder))
+    if outcome == f"exit status 0, spots counted: [{len(SPOTS):.1f}]":
+        print(f"CellProfiler works: {PROGRAM}", file=sys.stderr)
+        return 0
+    tail = "\n".join(log.splitlines()[-30:])
     print(f"{tail}\nCellProfiler is installed but does not work: {outcome}", file=sys.stderr)
     return 1
 
