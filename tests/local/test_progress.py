@@ -33,6 +33,8 @@ def test_at_a_terminal_image_sets_move_a_bar(terminal: Console) -> None:
     with progress:
         for done in range(1, 9):
             progress.tell("run-0", f"cpb: image set {done} measured in 1.5 s ({done} of 8)")
+        progress.tell("run-0", "cpb: image set 3 failed in CorrectIlluminationApply: ValueError: sizes differ (3 of 8)")
+    assert "image set 3 failed" in shown(terminal)
     assert "8/8" in shown(terminal)
     assert "measured" not in shown(terminal)
 

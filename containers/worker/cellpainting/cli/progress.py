@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 
 from cellpainting.cellprofiler.log import MARK
 
-MEASURED = re.compile(r"image set \d+ (?:measured|failed) .*\((?P<done>\d+) of (?P<total>\d+)\)")
+MEASURED = re.compile(r"image set \d+ measured .*\((?P<done>\d+) of (?P<total>\d+)\)")
 
 
 class Progress:
