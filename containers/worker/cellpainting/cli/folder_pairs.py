@@ -19,7 +19,7 @@ class DirectoryAtPrefix(click.ParamType[tuple[Path, str]]):
         directory, separator, prefix = str(value).rpartition("=")
         if not separator:
             self.fail(f"{value!r} has no '='; write {self.name}", param, ctx)
-        path = Path(directory).expanduser()
+        path = Path(directory).expanduser().resolve()  # jobs have a working folder of their own
         if not path.is_dir():
             self.fail(f"{directory!r} is not a folder", param, ctx)
         return path, _checked(self, prefix, param, ctx)
