@@ -61,6 +61,10 @@ class DispatcherSettings:
     memory_mib: int
     batch_size: int
     max_concurrency: int
+    max_memory_mib: int
+    event_retries: int
+    event_age_hours: int
+    lost_event_days: int
     log_retention: Retention
 
 
@@ -78,6 +82,7 @@ class WorkerSettings:
     """One runtime: a container image and the job definition that runs it."""
 
     runtime: str
+    version: str
     dockerfile: str
     vcpu: int
     memory_mib: int
@@ -154,17 +159,26 @@ PRODUCTION = Settings(
             dead_letter_days=14,
             # Seconds. Six times the dispatcher's timeout, which AWS asks for, so that no message comes
             # back while it is still being worked on; a failed one is tried again after this time.
-            visibility_timeout_s=360,
+            visibility_timeout_s=720,
         ),
         dispatcher=DispatcherSettings(
-            # Seconds. A plate is planned in under one; the rest is room for a throttled Batch API.
-            timeout_s=60,
+            # Seconds. A plate is planned in under one; the most load data that is planned here, and a run
+            # whose 10,000 shards all failed, take half a minute. The rest is room for a throttled API.
+            timeout_s=120,
             # MiB. Lambda gives a whole vCPU at 1,769 MiB; planning is bound by one.
             memory_mib=1769,
-            # Messages per call. The most SQS hands over without a batching window.
-            batch_size=10,
+            # Messages per call. One, since a single message may ask for all of the time above.
+            batch_size=1,
             # Calls at a time. SubmitJob allows about 50 a second per account.
             max_concurrency=5,
+            # MiB. Where doubling the memory of shards that ran out of it ends: twice that fits on no host.
+            max_memory_mib=32_768,
+            # Tries of one Batch event after the first, a minute and two minutes later; the most Lambda makes.
+            event_retries=2,
+            # Hours. How long EventBridge and Lambda keep an event that cannot be delivered.
+            event_age_hours=6,
+            # Days. The longest SQS keeps a message, as for refused requests.
+            lost_event_days=14,
             log_retention="THREE_MONTHS",
         ),
         compute=ComputeSettings(
@@ -187,6 +201,8 @@ PRODUCTION = Settings(
         workers=(
             WorkerSettings(
                 runtime="cellprofiler",
+                # As containers/cellprofiler/requirements.lock has it. Results of another version are made anew.
+                version="4.2.8.1",
                 dockerfile="cellprofiler/Dockerfile",
                 # vCPU. CellProfiler is one process, and with its threads pinned, one thread.
                 vcpu=1,

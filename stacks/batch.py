@@ -46,7 +46,7 @@ class BatchStack(cdk.Stack):
             request_queue=self.request_queue,
             bucket=storage.bucket,
             job_queue=self.job_queue,
-            definitions={runtime: worker.definition for runtime, worker in self.workers.items()},
+            workers=self.workers,
         )
         self._add_outputs(storage)
 

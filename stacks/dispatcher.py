@@ -9,8 +9,11 @@ from typing import Any
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_batch as batch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as events_targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -19,12 +22,23 @@ from constructs import Construct
 
 from constants import DispatcherSettings
 from stacks.findings import accept, accept_objects
+from stacks.worker_job import WorkerJob
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDLER = ROOT / "lambdas" / "dispatcher"
 PACKAGE = ROOT / "containers" / "worker" / "cellpainting"
 # The parts of the worker's package that need nothing but the standard library and boto3.
-PARTS = ("__init__.py", "errors.py", "jobs", "ledger", "storage")
+PARTS = (
+    "__init__.py",
+    "errors.py",
+    "dispatch",
+    "jobs",
+    "ledger",
+    "load_data",
+    "pipelines",
+    "planning",
+    "storage",
+)
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -62,7 +76,7 @@ class Dispatcher(Construct):
         request_queue: sqs.IQueue,
         bucket: s3.IBucket,
         job_queue: batch.IJobQueue,
-        definitions: Mapping[str, batch.IJobDefinition],
+        workers: Mapping[str, WorkerJob],
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
@@ -73,14 +87,15 @@ class Dispatcher(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.role = self._build_role()
-        self._allow_submitting(job_queue, list(definitions.values()))
-        self._allow_run_records(bucket)
+        self._allow_submitting(job_queue, [worker.definition for worker in workers.values()])
+        self._allow_planning(bucket)
         self.function = self._build_function(
             {
                 "BUCKET": bucket.bucket_name,
                 # ARNs known at deploy time only; they hold nothing that JSON would have to escape.
                 "JOB_QUEUES": json.dumps([job_queue.job_queue_arn]),
-                "JOB_DEFINITIONS": json.dumps({name: one.job_definition_arn for name, one in definitions.items()}),
+                "RUNTIMES": json.dumps({name: worker.for_dispatcher() for name, worker in workers.items()}),
+                "MAX_MEMORY_MIB": str(settings.max_memory_mib),
             }
         )
         self.function.add_event_source(
@@ -91,6 +106,45 @@ class Dispatcher(Construct):
                 report_batch_item_failures=True,
             )
         )
+        self._follow_ends_of_jobs(job_queue)
+
+    def _follow_ends_of_jobs(self, job_queue: batch.IJobQueue) -> None:
+        """Tell the function when a job ends, but not of each child of an array. What cannot be told, or fails there
+        again and again, is kept.
+        """
+        lost_events = self._build_lost_events()
+        age = cdk.Duration.hours(self._settings.event_age_hours)
+        self.function.configure_async_invoke(
+            on_failure=destinations.SqsDestination(lost_events),
+            retry_attempts=self._settings.event_retries,
+            max_event_age=age,
+        )
+        events.Rule(
+            self,
+            "JobEnded",
+            description="A Batch job of Cell Painting Batch has ended",
+            event_pattern=events.EventPattern(
+                source=["aws.batch"],
+                detail_type=["Batch Job State Change"],
+                detail={
+                    "jobQueue": [job_queue.job_queue_arn],
+                    "status": ["SUCCEEDED", "FAILED"],
+                    "arrayProperties": {"index": [{"exists": False}]},
+                },
+            ),
+            targets=[events_targets.LambdaFunction(self.function, dead_letter_queue=lost_events, max_event_age=age)],
+        )
+
+    def _build_lost_events(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "LostEvents",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(self._settings.lost_event_days),
+        )
+        accept(queue, "SQS3", reason="It is the dead-letter queue of the rule and of the function.")
+        return queue
 
     def _build_role(self) -> iam.Role:
         """A role of our own: the managed one may write to every log group of the account."""
@@ -133,13 +187,21 @@ class Dispatcher(Construct):
             reason="batch:DescribeJobs and batch:ListJobs have no resource-level permissions.",
         )
 
-    def _allow_run_records(self, bucket: s3.IBucket) -> None:
-        """Run records are all it reads and writes: images and results are the workers' business."""
+    def _allow_planning(self, bucket: s3.IBucket) -> None:
+        """It reads load data, pipelines and what became of inputs, and writes run records; results are the workers'."""
         # Unconditional on purpose: with a condition on the prefix, S3 answers 403 instead of 404 for a
         # record that is not there. It shows names, never content.
         self.role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn]))
+        self.role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects("*")]))
         self.role.add_to_policy(
-            iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[bucket.arn_for_objects("runs/*")])
+            iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.arn_for_objects("runs/*")])
+        )
+        accept_objects(
+            self.role,
+            bucket,
+            "*",
+            reason="Requests name load data and pipelines anywhere in the bucket, and whether an input has changed "
+            "is asked of the input itself.",
         )
         accept_objects(self.role, bucket, "runs/*", reason="Every run has a folder of its own below runs/.")
 

@@ -39,11 +39,22 @@ class WorkerJob(Construct):
             "Definition",
             container=self._build_container(log_group),
             # For a job sent by hand without them: `cpb` then says what it lacks.
-            parameters={"request": "", "shard": "0"},
+            parameters={"request": "", "shard": "0", "submission": ""},
             retry_attempts=settings.attempts,
             retry_strategies=_retry_strategies(),
             timeout=cdk.Duration.seconds(settings.timeout_s),
         )
+
+    def for_dispatcher(self) -> dict[str, str | int]:
+        """What the dispatcher is told of this runtime. The ARN is known at deploy time only, and holds nothing that
+        JSON would have to escape.
+        """
+        return {
+            "definition": self.definition.job_definition_arn,
+            "vcpus": self._settings.vcpu,
+            "memory_mib": self._settings.memory_mib,
+            "version": self._settings.version,
+        }
 
     def _build_job_role(self, bucket: s3.IBucket) -> iam.Role:
         """What the worker itself may do: read and write the data bucket."""
@@ -75,7 +86,7 @@ class WorkerJob(Construct):
             self,
             "Container",
             image=ecs.ContainerImage.from_docker_image_asset(self._build_image()),
-            command=["run", "--request", "Ref::request", "--shard", "Ref::shard"],
+            command=["run", "--request", "Ref::request", "--shard", "Ref::shard", "--submission", "Ref::submission"],
             cpu=settings.vcpu,
             memory=cdk.Size.mebibytes(settings.memory_mib),
             user=settings.user,
@@ -110,7 +121,13 @@ class WorkerJob(Construct):
 
     def _environment(self) -> dict[str, str]:
         shared = {} if self._mount_point is None else {"CPB_INPUT_ROOT": self._mount_point}
-        return {"CPB_SCRATCH": self._settings.scratch, **shared}
+        return {
+            "CPB_SCRATCH": self._settings.scratch,
+            # What the container has; a job that gets more is told so.
+            "CPB_VCPUS": str(self._settings.vcpu),
+            "CPB_MEMORY_MIB": str(self._settings.memory_mib),
+            **shared,
+        }
 
     def _volumes(self) -> list[batch.EcsVolume]:
         """Scratch without a host path: every container gets an empty volume that goes when it goes."""
@@ -124,13 +141,15 @@ class WorkerJob(Construct):
 
 
 def _retry_strategies() -> list[batch.RetryStrategy]:
-    """Failed work and invalid requests fail again; everything that no rule names is tried again.
+    """Failed work and invalid requests fail again, and so does what wants more memory, which the dispatcher gives it;
+    everything that no rule names is tried again.
 
     That is: a process that was killed (137), a storage that could not be reached (75), a host that broke.
     """
     failed_work, invalid_request = "1", "2"
     return [
         batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.SPOT_INSTANCE_RECLAIMED),
+        batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="OutOfMemoryError*")),
         batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_exit_code=failed_work)),
         batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_exit_code=invalid_request)),
     ]

@@ -4,46 +4,57 @@ import json
 import os
 from dataclasses import dataclass
 
+from cellpainting.dispatch.batch_jobs import JobPlace
 from cellpainting.errors import InvalidField
+from cellpainting.jobs import RunCellProfiler
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One runtime of the deployment: its job definition, what that gives a job, and the version of its program."""
+
+    definition: str
+    vcpus: int
+    memory_mib: int
+    version: str
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the deployment lists: the bucket, the queues (the first is the default), a job definition per runtime."""
+    """What the deployment lists: the bucket, the queues (the first is the default), the runtimes.
+
+    `max_memory_mib` is the most that a job gets without anybody having asked for it.
+    """
 
     bucket: str
     job_queues: tuple[str, ...]
-    job_definitions: dict[str, str]
+    runtimes: dict[str, Runtime]
+    max_memory_mib: int
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Read BUCKET, JOB_QUEUES and JOB_DEFINITIONS; a missing one stops the function at its start."""
+        """Read BUCKET, JOB_QUEUES, RUNTIMES and MAX_MEMORY_MIB; a missing one stops the function at its start."""
         return cls(
             bucket=os.environ["BUCKET"],
             job_queues=tuple(json.loads(os.environ["JOB_QUEUES"])),
-            job_definitions=json.loads(os.environ["JOB_DEFINITIONS"]),
+            runtimes={name: Runtime(**runtime) for name, runtime in json.loads(os.environ["RUNTIMES"]).items()},
+            max_memory_mib=int(os.environ["MAX_MEMORY_MIB"]),
         )
 
-    def queue(self, named: str | None) -> str:
-        """The ARN of the queue that a request names, or the default one.
+    def place(self, job: RunCellProfiler) -> JobPlace:
+        """The queue and definition that a request names, or the default ones.
 
         Raises
         ------
         InvalidField
-            If the deployment does not list it.
+            If the deployment does not list them.
         """
-        return _listed("job_queue", named, self.job_queues) if named else self.job_queues[0]
-
-    def definition(self, named: str | None, runtime: str) -> str:
-        """The ARN of the job definition that a request names, or the runtime's own.
-
-        Raises
-        ------
-        InvalidField
-            If the deployment does not list it.
-        """
-        own = self.job_definitions[runtime]
-        return _listed("job_definition", named, (own,)) if named else own
+        runtime = self.runtimes[job.runtime]
+        named = job.resources
+        queue = _listed("job_queue", named.queue, self.job_queues) if named.queue else self.job_queues[0]
+        if named.definition:
+            _listed("job_definition", named.definition, (runtime.definition,))
+        return JobPlace(queue, runtime.definition, runtime.vcpus, runtime.memory_mib)
 
 
 def _listed(field: str, named: str, arns: tuple[str, ...]) -> str:

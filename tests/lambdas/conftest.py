@@ -1,6 +1,8 @@
 """A Batch queue and a bucket on moto's server, for the dispatcher to work on."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,11 +13,70 @@ from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+from cellpainting.dispatch.batch_jobs import BatchJobs
+from cellpainting.jobs import RunRecord, parse_message
 from cellpainting.storage import S3Storage
-from settings import Settings
-from submission import Dispatcher
+from dispatcher import Dispatcher
+from settings import Runtime, Settings
+from tests.worker.planning.conftest import HEADER, LOAD_DATA, MODULE
 
-REGION = "us-east-1"
+ACCOUNT, REGION = "123456789012", "us-east-1"
+VERSION = "4.2.8.1"
+PIPELINE = HEADER.format(count=1) + MODULE.format(
+    name="LoadData", number=1, revision=6, settings=LOAD_DATA.format(is_grouped="No", keys="")
+)
+FOLDER_REQUEST = {"pipeline": "p/x.cppipe", "input": "p/images/", "output": "p/results/"}
+PLATE_REQUEST = {"pipeline": "p/plate.cppipe", "load_data": "p/load_data.csv", "output": "p/results/"}
+
+
+def run_of(**fields: Any) -> RunRecord:
+    """The published request, with other fields."""
+    return parse_message(json.dumps({**FOLDER_REQUEST, **fields}))[0]
+
+
+def plate_of(**fields: Any) -> RunRecord:
+    """A request over load data, with other fields."""
+    return parse_message(json.dumps({**PLATE_REQUEST, **fields}))[0]
+
+
+def load_data_of(image_sets: int, plate: str = "P1") -> bytes:
+    """Load data of wells of one site each."""
+    lines = ["Metadata_Plate,Metadata_Well,Metadata_Site,URL_OrigDNA"]
+    lines += [f"{plate},W{number:05},1,s3://data/p/images/{number}.tif" for number in range(image_sets)]
+    return "\n".join(lines).encode()
+
+
+class Cloud:
+    """What the dispatcher works on, and what it did there."""
+
+    def __init__(self, dispatcher: Dispatcher, batch: Any) -> None:
+        self.dispatcher = dispatcher
+        self.storage = dispatcher.storage
+        self.batch = batch
+
+    def dispatch(self, run: RunRecord, message_id: str, *, is_planned_here: bool = True) -> str:
+        """What the handler does with one request."""
+        decision = self.dispatcher.decide(run, message_id, is_planned_here=is_planned_here)
+        return self.dispatcher.carry_out(decision)
+
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs that Batch was given, array children left out."""
+        ids = [job_id for job_id in batch_backends[ACCOUNT][REGION]._jobs if ":" not in job_id]
+        return list(self.batch.describe_jobs(jobs=ids)["jobs"]) if ids else []
+
+    def overrides(self, job_id: str) -> dict[str, Any]:
+        """What a job was given instead of its definition's own."""
+        return dict(batch_backends[ACCOUNT][REGION]._jobs[job_id].container_overrides)
+
+    def set_status(self, job_id: str, status: str, exit_code: int | None = None, reason: str = "") -> None:
+        """End a job, or bring it back to life."""
+        job = batch_backends[ACCOUNT][REGION]._jobs[job_id]
+        job.status, job.exit_code, job.job_stopped_reason = status, exit_code, reason
+
+    def detail(self, job: dict[str, Any], **changed: Any) -> dict[str, Any]:
+        """The detail of the event of an ended job."""
+        return {**self.batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0], **changed}
 
 
 @pytest.fixture
@@ -33,7 +94,7 @@ def session() -> Iterator[Any]:
 
 
 @pytest.fixture
-def dispatcher(session: Any) -> Dispatcher:
+def cloud(session: Any, tmp_path: Path) -> Cloud:
     iam, batch, s3 = session("iam"), session("batch"), session("s3")
     role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     environment = batch.create_compute_environment(
@@ -48,8 +109,14 @@ def dispatcher(session: Any) -> Dispatcher:
     definition = batch.register_job_definition(
         jobDefinitionName="cellprofiler",
         type="container",
-        containerProperties={"image": "x", "vcpus": 1, "memory": 1024, "command": ["run", "Ref::request"]},
+        containerProperties={"image": "x", "vcpus": 1, "memory": 4096, "command": ["run", "Ref::request"]},
     )["jobDefinitionArn"]
     s3.create_bucket(Bucket="data")
-    settings = Settings("data", (queue,), {"cellprofiler": definition})
-    return Dispatcher(settings, S3Storage("data", s3), batch)
+    storage = S3Storage("data", s3)
+    storage.write("p/x.cppipe", b"the text of a pipeline")
+    storage.write("p/images/1.tif", b"image")
+    storage.write("p/plate.cppipe", PIPELINE.encode())
+    storage.write("p/load_data.csv", load_data_of(3))
+    runtimes = {"cellprofiler": Runtime(definition, vcpus=1, memory_mib=4096, version=VERSION)}
+    settings = Settings("data", (queue,), runtimes, max_memory_mib=10_000)
+    return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch)

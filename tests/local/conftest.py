@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,11 +96,13 @@ def start_local_up(data: Path, cellprofiler: CellProfiler, *options: str) -> Loc
     )
     variables: dict[str, str] = {}
     printed = []
-    for line in process.stdout or ():
+    assert process.stdout
+    for line in process.stdout:
         printed.append(line)
         if match := EXPORT.match(line):
             variables[match[1]] = match[2].strip()
         if line.startswith("Ctrl-C"):
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the cloud
             return LocalUp(process, variables, data)
     raise AssertionError("cpb local up ended:\n" + "".join(printed))
 

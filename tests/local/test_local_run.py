@@ -70,7 +70,7 @@ def test_plate_goes_up_is_measured_and_its_results_come_down(local_run: LocalRun
     options = ["--upload", f"{folder}/plate=p", "--download", f"results={folder}/down"]
     first = local_run.run(*options)
     assert first.returncode == 1
-    assert "P1-B01-1: failed: CorrectIlluminationApply" in first.stdout
+    assert "P1-B01-1: quarantined: CorrectIlluminationApply" in first.stdout
     assert len(tables(folder / "down")["Image.csv"]) == 2
 
     write_site(local_run.images, "B01")

@@ -69,7 +69,10 @@ def processes_of(run: str) -> list[int]:
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The pids of what any thread of a process has started."""
+    return [
+        int(child) for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()
+    ]
 
 
 @pytest.mark.parametrize("example", ["ExampleHuman", "ExampleVitraImages"])
@@ -134,6 +137,7 @@ def test_log_of_a_job_is_found_with_the_aws_command(cloud: LocalUp, tmp_path: Pa
         (json.dumps(request("never", job_memory=[1])), "field 'job_memory'"),
         (json.dumps(request("never", input="/never/")), "leading '/'"),
         (json.dumps(request("never", job_queue="not-ours")), "lists only"),
+        (json.dumps(request("never", pipeline="nowhere.cppipe")), "nowhere.cppipe is not there"),
     ],
 )
 def test_invalid_message_reaches_the_dead_letter_queue_with_its_reason_and_nothing_is_submitted(
@@ -175,10 +179,10 @@ def queue_is_empty(cloud: LocalUp) -> bool:
 
 def test_failure_that_would_repeat_is_not_tried_again(cloud: LocalUp, tmp_path: Path) -> None:
     put_plate(cloud, tmp_path, "failing")
-    message = request("failing", pipeline="nowhere.cppipe")
+    cloud.client("s3").put_object(Bucket=cloud.bucket, Key="failing/broken.cppipe", Body=b"no pipeline")
+    message = request("failing", pipeline="failing/broken.cppipe")
     cloud.send(message)
-    summary = cloud.summary(run_id(message))
-    assert "nowhere.cppipe is not there" in summary["failed_shards"]["0"]
+    assert cloud.summary(run_id(message))["shards"]["failed"]["0"]
     (job,) = wait_until(
         lambda: [job for job in cloud.jobs(run_id(message)) if job["status"] == "FAILED"], "the job is over"
     )

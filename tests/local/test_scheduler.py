@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from cellpainting.local.attempt import TIMED_OUT, Outcome
 from cellpainting.local.container import Container
+from cellpainting.local.events import job_detail
 from cellpainting.local.retry import is_retried
 from cellpainting.local.scheduler import DEPENDENCY_FAILED, Scheduler
 from tests.local.conftest import wait_until
@@ -58,7 +59,13 @@ class Batch:
         order: Any = [{"order": 1, "computeEnvironment": environment}]
         self.client.create_job_queue(jobQueueName="work", state="ENABLED", priority=1, computeEnvironmentOrder=order)
         host_of_python: Any = PythonHost(folder)
-        self.scheduler = Scheduler(host_of_python, slots=slots, tell=lambda name, line: self.told.append(line))
+        self.ends: list[dict[str, Any]] = []
+        self.scheduler = Scheduler(
+            host_of_python,
+            slots=slots,
+            tell=lambda name, line: self.told.append(line),
+            on_end=lambda job: self.ends.append(job_detail(job)),
+        )
         self.scheduler.start()
 
     def submit(
@@ -113,6 +120,20 @@ def test_every_child_of_an_array_runs_once_with_its_index(batch: Batch) -> None:
     job = batch.submit("array", "(d / e['INDEX']).touch(exist_ok=False)", arrayProperties={"size": 12})
     assert batch.ended(job)["status"] == "SUCCEEDED"
     assert {path.name for path in batch.folder.iterdir()} == {str(index) for index in range(12)}
+
+
+def test_end_of_every_job_is_told_once_with_what_became_of_its_container(batch: Batch) -> None:
+    array = batch.submit("array", "sys.exit(9 if e['INDEX'] == '1' else 0)", arrayProperties={"size": 3})
+    batch.ended(array)
+    killed = batch.submit("killed", "os.kill(os.getpid(), signal.SIGKILL)")
+    batch.ended(killed)
+    told = {detail["jobId"]: detail for detail in batch.ends}
+    assert len(told) == len(batch.ends) == 5
+    assert [told[f"{array}:{index}"]["status"] for index in range(3)] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert told[f"{array}:1"]["arrayProperties"] == {"index": 1}
+    assert told[f"{array}:1"]["container"]["exitCode"] == 9
+    assert (told[array]["status"], told[array]["arrayProperties"]["size"]) == ("FAILED", 3)
+    assert told[killed]["container"]["exitCode"] == 137
 
 
 def test_array_with_a_failed_child_fails_when_all_children_are_over(batch: Batch) -> None:

@@ -26,7 +26,7 @@ def test_it_holds_the_handler_and_the_shared_parts_and_nothing_else(bundle: Path
     handler = {file.name for file in (ROOT / "lambdas" / "dispatcher").glob("*.py")}
     parts = {
         f"cellpainting/{file.relative_to(package)}"
-        for name in ("jobs", "ledger", "storage")
+        for name in ("dispatch", "jobs", "ledger", "load_data", "pipelines", "planning", "storage")
         for file in (package / name).rglob("*.py")
     }
     bundled = {str(file.relative_to(bundle)) for file in bundle.rglob("*") if file.is_file()}
@@ -51,7 +51,8 @@ def test_it_imports_with_boto3_alone(bundle: Path, tmp_path: Path) -> None:
             "AWS_DEFAULT_REGION": "eu-west-1",
             "BUCKET": "data",
             "JOB_QUEUES": '["arn:aws:batch:eu-west-1:123456789012:job-queue/jobs"]',
-            "JOB_DEFINITIONS": '{"cellprofiler": "arn:aws:batch:eu-west-1:123456789012:job-definition/w:1"}',
+            "RUNTIMES": "{}",
+            "MAX_MEMORY_MIB": "32768",
         },
         capture_output=True,
         text=True,

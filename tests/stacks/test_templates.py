@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from cellpainting.dispatch.submission import CLAIM_EXPIRES_S
 from constants import PRODUCTION
 
+ROOT = Path(__file__).resolve().parents[2]
 Resource = dict[str, Any]
 
 # Every permission of an allowed statement that has a `*` in it, and why nothing narrower will do.
@@ -20,7 +22,6 @@ REASONS = {
     "s3:DeleteObject on <Data>/*": "requests name keys anywhere in the data bucket",
     "s3:GetObject on <Data>/*": "requests name keys anywhere in the data bucket",
     "s3:PutObject on <Data>/*": "requests name keys anywhere in the data bucket",
-    "s3:GetObject on <Data>/runs/*": "one folder per run",
     "s3:PutObject on <Data>/runs/*": "one folder per run",
 }
 
@@ -91,7 +92,7 @@ class TestDispatcher:
     def test_partial_batch_responses_are_on(self, assembly: Path) -> None:
         mapping = only(assembly, "Lambda::EventSourceMapping")
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert mapping["BatchSize"] == 10
+        assert mapping["BatchSize"] == 1
         assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
 
     def test_a_message_stays_hidden_six_times_as_long_as_the_function_may_run(self, assembly: Path) -> None:
@@ -101,16 +102,63 @@ class TestDispatcher:
         assert queue["VisibilityTimeout"] >= 6 * only(assembly, "Lambda::Function")["Timeout"]
 
     def test_a_message_that_fails_three_times_is_kept_for_two_weeks(self, assembly: Path) -> None:
-        queues = {bool(one["Properties"].get("RedrivePolicy")): one for one in resources(assembly, "SQS::Queue")}
-        assert queues[True]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 3
-        assert queues[False]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
-        assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues.values())
+        queues = [one["Properties"] for one in resources(assembly, "SQS::Queue")]
+        (requests,) = [queue for queue in queues if "RedrivePolicy" in queue]
+        assert requests["RedrivePolicy"]["maxReceiveCount"] == 3
+        kept = [queue["MessageRetentionPeriod"] for queue in queues if queue is not requests]
+        assert kept == [14 * 24 * 3600] * 2  # refused messages, and events that could not be followed
+        assert all(queue["SqsManagedSseEnabled"] for queue in queues)
+
+    def test_it_is_told_when_a_job_of_our_queue_has_ended_but_not_of_each_array_child(self, assembly: Path) -> None:
+        rule = only(assembly, "Events::Rule")
+        pattern = rule["EventPattern"]
+        assert pattern["source"] == ["aws.batch"]
+        assert pattern["detail-type"] == ["Batch Job State Change"]
+        assert [next(iter(queue)) for queue in pattern["detail"]["jobQueue"]] == ["Fn::GetAtt"]
+        assert pattern["detail"]["status"] == ["SUCCEEDED", "FAILED"]
+        assert pattern["detail"]["arrayProperties"] == {"index": [{"exists": False}]}
+
+    def test_an_event_that_cannot_be_followed_is_tried_again_and_kept(self, assembly: Path) -> None:
+        (target,) = only(assembly, "Events::Rule")["Targets"]
+        invoked = only(assembly, "Lambda::EventInvokeConfig")
+        assert invoked["MaximumRetryAttempts"] == 2
+        kept = invoked["DestinationConfig"]["OnFailure"]["Destination"]
+        assert target["DeadLetterConfig"]["Arn"] == kept
+        assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == invoked["MaximumEventAgeInSeconds"] == 6 * 3600
+
+    def test_a_claim_is_given_up_only_when_the_function_cannot_be_at_work_any_more(self, assembly: Path) -> None:
+        assert only(assembly, "Lambda::Function")["Timeout"] < CLAIM_EXPIRES_S
+
+    def test_it_knows_the_version_of_the_image_s_cellprofiler(self, assembly: Path) -> None:
+        (worker,) = PRODUCTION.batch.workers
+        lock = (ROOT / "containers" / "cellprofiler" / "requirements.lock").read_text()
+        assert f"cellprofiler=={worker.version} " in lock
+
+    def test_more_memory_than_asked_for_still_fits_on_the_smallest_host(self) -> None:
+        smallest_mib = 64 * 1024  # of the instance types that PRODUCTION lists
+        assert (
+            PRODUCTION.batch.dispatcher.max_memory_mib < smallest_mib < 2.1 * PRODUCTION.batch.dispatcher.max_memory_mib
+        )
 
     def test_it_is_told_the_bucket_the_queues_and_a_definition_per_runtime(self, assembly: Path) -> None:
         variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
-        assert set(variables) == {"BUCKET", "JOB_QUEUES", "JOB_DEFINITIONS"}
+        assert set(variables) == {"BUCKET", "JOB_QUEUES", "RUNTIMES", "MAX_MEMORY_MIB"}
         assert "JobQueueArn" in render(variables["JOB_QUEUES"])
-        assert render(variables["JOB_DEFINITIONS"]).startswith('{"cellprofiler": "<')
+        (worker,) = PRODUCTION.batch.workers
+        given = f'"vcpus": {worker.vcpu}, "memory_mib": {worker.memory_mib}, "version": "{worker.version}"'
+        assert render(variables["RUNTIMES"]).startswith('{"cellprofiler": {"definition": "<')
+        assert render(variables["RUNTIMES"]).endswith(f'>", {given}}}}}')
+
+    def test_it_writes_run_records_and_nothing_else(self, assembly: Path) -> None:
+        (policy,) = [
+            one["Properties"]["PolicyDocument"]["Statement"]
+            for one in resources(assembly, "IAM::Policy")
+            if "batch:SubmitJob" in json.dumps(one)
+        ]
+        written = [one for one in policy if any(":Put" in word or ":Delete" in word for word in listed(one["Action"]))]
+        assert [(one["Action"], render(one["Resource"])) for one in written if "s3:" in json.dumps(one["Action"])] == [
+            ("s3:PutObject", "<Data>/runs/*")
+        ]
 
     def test_it_may_submit_to_one_queue_and_one_definition_only(self, assembly: Path) -> None:
         (submit,) = [one for one in statements(assembly) if one["Action"] == "batch:SubmitJob"]
@@ -129,15 +177,20 @@ class TestPermissions:
         managed = [role for role in roles if "ManagedPolicyArns" in role]
         assert [role["Description"] for role in managed] == ["ECS agent on the hosts of Cell Painting Batch"]
 
-    def test_a_resource_policy_lets_nobody_in_but_the_log_delivery_service(self, assembly: Path) -> None:
-        policies = resources(assembly, "S3::BucketPolicy") + resources(assembly, "SQS::QueuePolicy")
+    def test_a_job_may_submit_no_jobs(self, assembly: Path) -> None:
+        submitting = [one for one in resources(assembly, "IAM::Policy") if "batch:SubmitJob" in json.dumps(one)]
+        assert len(submitting) == 1
+        assert "sqs:ReceiveMessage" in json.dumps(submitting)  # the dispatcher's
+
+    def test_a_resource_policy_lets_nobody_in_but_services_that_leave_something(self, assembly: Path) -> None:
+        policies = resources(assembly, "SQS::QueuePolicy") + resources(assembly, "S3::BucketPolicy")
         allowed = [
             statement["Principal"]
             for policy in policies
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if statement["Effect"] == "Allow"
         ]
-        assert allowed == [{"Service": "logging.s3.amazonaws.com"}]
+        assert allowed == [{"Service": "events.amazonaws.com"}, {"Service": "logging.s3.amazonaws.com"}]
 
 
 class TestJobs:
@@ -165,15 +218,23 @@ class TestJobs:
 
     def test_the_command_is_the_worker_s_own(self, assembly: Path) -> None:
         definition = only(assembly, "Batch::JobDefinition")
-        command = ["run", "--request", "Ref::request", "--shard", "Ref::shard"]
+        command = ["run", "--request", "Ref::request", "--shard", "Ref::shard", "--submission", "Ref::submission"]
         assert definition["ContainerProperties"]["Command"] == command
-        assert definition["Parameters"] == {"request": "", "shard": "0"}
+        assert definition["Parameters"] == {"request": "", "shard": "0", "submission": ""}
 
-    def test_a_lost_host_is_tried_again_and_failed_work_is_not(self, assembly: Path) -> None:
+    def test_a_worker_is_told_what_its_container_has(self, assembly: Path) -> None:
+        container = only(assembly, "Batch::JobDefinition")["ContainerProperties"]
+        environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+        given = {one["Type"]: one["Value"] for one in container["ResourceRequirements"]}
+        assert environment["CPB_VCPUS"] == given["VCPU"]
+        assert environment["CPB_MEMORY_MIB"] == given["MEMORY"]
+
+    def test_a_lost_host_is_tried_again_and_failed_work_or_too_little_memory_is_not(self, assembly: Path) -> None:
         retry = only(assembly, "Batch::JobDefinition")["RetryStrategy"]
         assert retry["Attempts"] == 3
         assert retry["EvaluateOnExit"] == [
             {"Action": "RETRY", "OnStatusReason": "Host EC2*"},
+            {"Action": "EXIT", "OnReason": "OutOfMemoryError*"},
             {"Action": "EXIT", "OnExitCode": "1"},
             {"Action": "EXIT", "OnExitCode": "2"},
         ]

@@ -1,5 +1,6 @@
 """`cpb run` as a container starts it: exit statuses, array children, and nothing left behind when it is stopped."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,14 +9,21 @@ from pathlib import Path
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
+from cellpainting.dispatch.store_plan import read_plan_record
+from cellpainting.dispatch.submission import Work, claim
 from cellpainting.errors import CellProfilerNotFound
+from cellpainting.ledger import Cause, LostShard
 from tests.conftest import Plate, write_site
 from tests.local.conftest import wait_until
 
 
-def cpb_run(uri: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def cpb_run(uri: str, *options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["cpb", "run", "--request", uri], check=False, capture_output=True, text=True, env={**os.environ, **variables}
+        ["cpb", "run", "--request", uri, *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
     )
 
 
@@ -31,19 +39,75 @@ def test_exit_status_is_0_when_all_is_done_and_1_when_something_failed(
     write_site(plate.images, "A02", illum_size=32)
     failed = cpb_run(plate.asking(force=True).write_request(), **variables)
     assert failed.returncode == 1
-    assert "cpb: not done: P1-A02-1: failed: CorrectIlluminationApply" in failed.stdout
+    assert "cpb: not done: P1-A02-1: quarantined: CorrectIlluminationApply" in failed.stdout
+    assert not (plate.root / plate.record.keys.ledger).exists()
 
 
-def test_array_child_does_the_shard_of_its_index(plate: Plate, tmp_path: Path) -> None:
-    fake = tmp_path / "python3"
-    fake.write_text("#!/bin/sh\nexit 3\n")
-    fake.chmod(0o755)
-    script = tmp_path / "cellprofiler"
-    script.write_text(f"#!{fake}\n")
-    ended = cpb_run(plate.write_request(), CELLPROFILER=str(script), AWS_BATCH_JOB_ARRAY_INDEX="7")
-    assert ended.returncode == 1
-    assert plate.bucket.read(plate.record.keys.shard(7))
-    assert "shard 7: the pipeline could not start: CellProfiler ended with status 3" in ended.stdout
+IMAGE_SETS = [("P1", well, "1") for well in ("A01", "A02", "A03")]
+
+
+@pytest.mark.cellprofiler
+@pytest.mark.parametrize(
+    ("options", "index", "shard"),
+    [((), "1", 1), (("--shard", "1"), "1", 2), (("--shard", "1", "--submission", "0"), "1", 0)],
+)
+def test_array_child_does_the_shard_of_its_index_in_the_list_of_its_submission(
+    plate: Plate, cellprofiler: CellProfiler, options: tuple[str, ...], index: str, shard: int
+) -> None:
+    plate = plate.with_load_data(IMAGE_SETS, image_sets_per_shard=1)
+    keys = plate.record.keys
+    claim(keys, 0, Work("m1", (1, 2, 0), 1, 4096, 3600), plate.bucket)
+    lost = LostShard(shard, Cause.MACHINE_LOST, "an earlier attempt")
+    plate.bucket.write(keys.lost(shard), lost.to_json())
+    variables = {"CELLPROFILER": str(cellprofiler.command), "AWS_BATCH_JOB_ARRAY_INDEX": index}
+    ended = cpb_run(plate.write_request(), *options, **variables)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert [path.name for path in (plate.root / keys.shards).iterdir()] == [f"{shard}.json"]
+    assert not (plate.root / keys.lost(shard)).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--shard", "7"), "has no plan for shard 7; send the request to the queue"),
+        (("--shard", "1", "--submission", "0"), "has 1 shards, got position 1"),
+        (("--submission", "zero"), "write the number of a submission"),
+    ],
+)
+def test_shard_that_is_not_planned_has_exit_status_2(
+    plate: Plate, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    (tmp_path / "python").touch()
+    (tmp_path / "cellprofiler").write_text("#!/bin/sh\n")
+    claim(plate.record.keys, 0, Work("m1", (0,), 1, 4096, 3600), plate.bucket)
+    ended = cpb_run(plate.write_request(), *options, CELLPROFILER=str(tmp_path / "cellprofiler"))
+    assert ended.returncode == 2
+    assert reason in ended.stderr
+
+
+@pytest.mark.cellprofiler
+def test_folder_is_planned_by_the_metadata_that_cellprofiler_finds(plate: Plate, cellprofiler: CellProfiler) -> None:
+    grouped = plate.asking(group_by=["Metadata_Well"], image_sets_per_shard=2)
+    key = grouped.record.keys.request
+    grouped.bucket.write(key, json.dumps(grouped.document).encode())
+    ended = cpb_run(grouped.bucket.uri(key), "--plan", CELLPROFILER=str(cellprofiler.command))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 image sets in 2 shards; to be done: 0-1" in ended.stdout
+    planned = read_plan_record(grouped.record.keys, grouped.bucket)
+    assert planned is not None
+    assert (planned.pending, planned.largest_shard_groups) == ("0-1", 2)
+
+
+@pytest.mark.cellprofiler
+def test_plan_that_is_refused_has_exit_status_2_and_says_why_in_the_bucket(
+    plate: Plate, cellprofiler: CellProfiler
+) -> None:
+    grouped = plate.asking(group_by=["Metadata_Donor"])
+    key = grouped.record.keys.request
+    grouped.bucket.write(key, json.dumps(grouped.document).encode())
+    ended = cpb_run(grouped.bucket.uri(key), "--plan", CELLPROFILER=str(cellprofiler.command))
+    assert ended.returncode == 2
+    assert "Metadata_Donor" in grouped.ledger().planning_failure
 
 
 @pytest.mark.parametrize("content", ["not json", '{"pipeline": "x.cppipe"}', "[]"])

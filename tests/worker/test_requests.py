@@ -135,3 +135,54 @@ def test_key_that_is_accepted_stays_inside_the_bucket(key: str) -> None:
         return
     assert not output.startswith("/")
     assert ".." not in output.split("/")
+
+
+PLATE: dict[str, Any] = {
+    "pipeline": "pipelines/analysis.cppipe",
+    "load_data": "load_data/P1.csv",
+    "output": "analysis/batch1/",
+}
+
+
+def test_load_data_takes_the_place_of_a_folder() -> None:
+    job = parse_job({**PLATE, "group_by": ["Plate", "Metadata_Well"], "image_sets_per_shard": 8})
+    assert (job.load_data, job.input, job.is_plain_folder) == ("load_data/P1.csv", None, False)
+    assert job.group_by == ("Metadata_Plate", "Metadata_Well")
+    assert parse_job({**PLATE, "group_by": "Metadata_Plate,Metadata_Well"}).group_by == job.group_by
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"file_list": "images.txt"}, "file_list"),
+        ({"group_by": "Metadata_Plate;Well"}, "group_by"),
+        ({"group_by": ["Plate", "Metadata_Plate"]}, "group_by"),
+        ({"group_by": 3}, "group_by"),
+        ({"groups": [{"Metadata_Well": "A01"}, {"Metadata_Site": "1"}]}, "groups"),
+        ({"groups": [{"Metadata_Well": 1}]}, "groups"),
+        ({"groups": "Metadata_Well=A01"}, "groups"),
+        ({"image_sets_per_shard": 0}, "image_sets_per_shard"),
+        ({"output_structure": "../Metadata_Plate"}, "output_structure"),
+        ({"plugins": "/etc"}, "plugins"),
+        ({"on_bad_image_set": "ignore"}, "on_bad_image_set"),
+        ({"path_remap": {"": "plates/"}}, "path_remap"),
+        ({"path_remap": ["a", "b"]}, "path_remap"),
+        ({"redrive": ["bad_luck"]}, "redrive"),
+        ({"redrive": []}, "redrive"),
+    ],
+)
+def test_bad_field_of_a_plate_is_refused_by_name(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidField, match=f"field '{named}'"):
+        parse_job({**PLATE, **fields})
+
+
+def test_plates_may_share_an_output_and_folders_may_not() -> None:
+    second = {**PLATE, "load_data": "load_data/P2.csv"}
+    assert len(parse_message(json.dumps([PLATE, second]))) == 2
+
+
+def test_how_a_run_is_sent_again_does_not_make_it_another_run() -> None:
+    (first,) = parse_message(json.dumps(PLATE))
+    (again,) = parse_message(json.dumps({**PLATE, "redrive": ["out_of_memory"], "job_memory": 8192}))
+    (other,) = parse_message(json.dumps({**PLATE, "group_by": "Plate"}))
+    assert again.run_id == first.run_id != other.run_id

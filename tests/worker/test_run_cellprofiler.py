@@ -35,10 +35,11 @@ def test_all_image_sets_of_a_good_plate_are_done_and_accounted_for(plate: Plate,
     manifest = plate.run(cellprofiler)
     assert states(manifest) == {"A01": "done", "A02": "done", "A03": "done", "A04": "no_cells"}
     assert manifest.is_success
-    assert manifest.rows == {"Image.csv": 4, "Nuclei.csv": 9}
+    (group,) = manifest.groups
+    assert group.rows == {"Image.csv": 4, "Nuclei.csv": 9}
     assert manifest.cellprofiler_version.startswith("4.2.8")
     assert manifest.peak_memory_mib > 100
-    assert {file.key: file.size for file in manifest.inputs} == {
+    assert {file.key: file.size for file in group.inputs} == {
         f"plate/images/{path.name}": path.stat().st_size for path in plate.images.iterdir()
     }
     ledger = plate.ledger()
@@ -64,11 +65,11 @@ def test_failure_on_the_second_image_set_keeps_the_others_and_names_it(
 ) -> None:
     write_site(plate.images, "A02", illum_size=32)
     manifest = plate.run(cellprofiler)
-    assert states(manifest) == {"A01": "done", "A02": "failed", "A03": "done"}
+    assert states(manifest) == {"A01": "done", "A02": "quarantined", "A03": "done"}
     assert "CorrectIlluminationApply" in reasons(manifest)["A02"]
     assert not manifest.is_success
     assert wells_in_image_table(plate) == ["A01", "A03"]
-    assert manifest.rows["Nuclei.csv"] == 6
+    assert manifest.groups[0].rows["Nuclei.csv"] == 6
 
 
 def test_truncated_tiff_is_named_and_its_image_set_is_not_measured(plate: Plate, cellprofiler: CellProfiler) -> None:
@@ -105,25 +106,25 @@ def test_when_every_image_set_fails_each_keeps_its_own_reason(plate: Plate, cell
     for well in ("A02", "A03"):
         write_site(plate.images, well, illum_size=32)
     manifest = plate.run(cellprofiler)
-    assert states(manifest) == {"A01": "input_damaged", "A02": "failed", "A03": "failed"}
+    assert states(manifest) == {"A01": "input_damaged", "A02": "quarantined", "A03": "quarantined"}
     assert reasons(manifest)["A01"] == "P1_A01_s1_DNA.tif: the file is empty (0 bytes)"
     assert "CorrectIlluminationApply" in reasons(manifest)["A02"]
     assert not manifest.is_success
 
 
 def test_log_of_the_shard_is_kept_beside_its_manifest(plate: Plate, cellprofiler: CellProfiler) -> None:
-    plate.asking(pipeline="plate/other.cppipe").run(cellprofiler)
     plate.run(cellprofiler)
     log = plate.bucket.read(plate.record.keys.log(0)).decode()
     assert "cpb: 3 image sets to measure" in log
     assert "module IdentifyPrimaryObjects" in log
-    missing = plate.asking(pipeline="plate/other.cppipe").record.keys.log(0)
-    assert "plate/other.cppipe is not there" in plate.bucket.read(missing).decode()
 
 
-def test_missing_pipeline_is_named(plate: Plate, cellprofiler: CellProfiler) -> None:
-    manifest = plate.asking(pipeline="plate/other.cppipe").run(cellprofiler)
-    assert "plate/other.cppipe is not there" in manifest.reason
+def test_pipeline_that_is_gone_is_named_in_manifest_and_log(plate: Plate, cellprofiler: CellProfiler) -> None:
+    (shard,) = plate.plan().shards
+    (plate.root / "plate" / "spots.cppipe").unlink()
+    manifest = plate.run_shard(shard, cellprofiler)
+    assert "plate/spots.cppipe is not there" in manifest.reason
+    assert "plate/spots.cppipe is not there" in plate.bucket.read(plate.record.keys.log(0)).decode()
 
 
 def test_empty_input_folder_is_named(plate: Plate, cellprofiler: CellProfiler) -> None:
@@ -136,7 +137,7 @@ def test_images_that_no_rule_of_the_pipeline_matches_are_a_failure(plate: Plate,
     for path in (plate.root / "others").iterdir():
         path.rename(path.with_name(path.name.replace("DNA", "RNA")))
     manifest = plate.asking(input="others/").run(cellprofiler)
-    assert "could not start: The pipeline did not identify any image sets" in manifest.reason
+    assert "could not start: The pipeline did not identify any image sets" in manifest.groups[0].reason
     assert manifest.outcomes == ()
 
 
@@ -174,8 +175,9 @@ def test_results_of_an_earlier_run_go_even_when_the_attempt_between_was_interrup
     keys = plate.record.keys
     first = plate.run(cellprofiler)
     plate.bucket.write("plate/results/Stale.csv", b"ImageNumber\n1\n")
-    withdrawn = first.to_json().replace(b"results/Nuclei.csv", b"results/Stale.csv")
-    plate.bucket.write(keys.withdrawn(0), withdrawn)
+    interrupted = first.to_json().replace(b"results/Nuclei.csv", b"results/Stale.csv")
+    interrupted = interrupted.replace(b"P1_A01_s1_DNA", b"P1_A01_s1_RNA")  # so that it is done again
+    plate.bucket.write(keys.progress(0), interrupted)
     plate.bucket.delete(keys.shard(0))
     assert plate.run(cellprofiler).is_success
     assert not (plate.root / "plate" / "results" / "Stale.csv").exists()

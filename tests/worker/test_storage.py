@@ -1,10 +1,15 @@
 """A folder and an S3 server behave the same: the same tests run on both."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
 from cellpainting.errors import InvalidRequest, MissingInput, StorageUnavailable
@@ -52,6 +57,13 @@ def test_what_was_written_is_read_listed_and_deleted(storage: Storage) -> None:
     assert [item.key for item in storage.list("plates/a b")] == ["plates/a b/2.tif"]
 
 
+def test_folders_are_named_without_what_lies_in_them(storage: Storage) -> None:
+    for key in ("runs/b/plan/0.json", "runs/a run/request.json", "runs/note.txt", "elsewhere/c/d.txt"):
+        storage.write(key, b"x")
+    assert list(storage.folders("runs/")) == ["a run", "b"]
+    assert list(storage.folders("nowhere")) == []
+
+
 def test_etag_changes_with_the_content(storage: Storage) -> None:
     storage.write("image.tif", b"before")
     before = storage.stat("image.tif")
@@ -70,8 +82,9 @@ def test_files_go_up_and_come_down_unchanged(storage: Storage, tmp_path: Path) -
     content = bytes(range(256)) * 40_000  # 10 MB: more than one part of a multipart upload
     (tmp_path / "up").write_bytes(content)
     storage.upload(tmp_path / "up", "deep/folder/file")
-    storage.download("deep/folder/file", tmp_path / "new" / "down")
+    copied = storage.download("deep/folder/file", tmp_path / "new" / "down")
     assert (tmp_path / "new" / "down").read_bytes() == content
+    assert copied == storage.stat("deep/folder/file")
 
 
 @pytest.mark.parametrize("verb", ["read", "stat"])
@@ -83,6 +96,60 @@ def test_missing_key_is_named(storage: Storage, verb: str) -> None:
 def test_missing_file_to_download_is_named(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"here\.tif"):
         storage.download("nothing/here.tif", tmp_path / "x")
+
+
+def test_stat_of_s3_does_not_list(s3: S3Storage) -> None:
+    s3.write("image.tif", b"content")
+    asked: list[str] = []
+    s3._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    s3.stat("image.tif")
+    assert asked == ["HeadObject"]
+
+
+def body(content: bytes, length: int) -> StreamingBody:
+    return StreamingBody(io.BytesIO(content), length)
+
+
+def answer(content: bytes, length: int) -> dict[str, Any]:
+    return {"Body": body(content, length), "ContentLength": length, "ETag": '"0f"'}
+
+
+@pytest.fixture
+def stubbed() -> Iterator[tuple[S3Storage, Stubber]]:
+    """A bucket whose answers are given, for what no server does at will."""
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    client = session.client("s3", config=Config(retries={"max_attempts": 1}))
+    with Stubber(client) as stubber:
+        yield S3Storage("data", client), stubber
+
+
+def test_body_that_breaks_off_is_asked_for_again(stubbed: tuple[S3Storage, Stubber], tmp_path: Path) -> None:
+    storage, stubber = stubbed
+    stubber.add_response("get_object", answer(b"who", 5))
+    stubber.add_response("get_object", answer(b"whole", 5))
+    assert storage.download("image.tif", tmp_path / "image.tif").size == 5
+    assert (tmp_path / "image.tif").read_bytes() == b"whole"
+
+
+def test_refused_head_is_not_taken_for_a_missing_key(stubbed: tuple[S3Storage, Stubber]) -> None:
+    storage, stubber = stubbed
+    stubber.add_client_error("head_object", "403", http_status_code=403)
+    with pytest.raises(StorageUnavailable, match="it may not be there, or not be for this role to read"):
+        storage.stat("image.tif")
+
+
+def test_public_bucket_is_read_without_credentials(
+    s3: S3Storage, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.write("private.tif", b"content")
+    s3._client.put_object(Bucket="data", Key="image.tif", Body=b"content", ACL="public-read")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert S3Storage.public("data").read("image.tif") == b"content"
+    with pytest.raises(MissingInput, match="not for everyone to read"):
+        S3Storage.public("data").read("private.tif")
 
 
 def test_unreachable_server_is_worth_trying_again() -> None:

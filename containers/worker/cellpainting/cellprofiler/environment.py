@@ -1,13 +1,16 @@
-"""Where this machine's CellProfiler is, and which Python runs it."""
+"""Where this machine's CellProfiler is, which Python runs it, and which version it is."""
 
 import shlex
+import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cellpainting.errors import CellProfilerNotFound
 
 VARIABLE = "CELLPROFILER"
 REMEDY = f"run 'make setup', or set {VARIABLE}=/path/to/cellprofiler"
+VERSION = "import importlib.metadata; print(importlib.metadata.version('cellprofiler'))"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,23 @@ class CellProfiler:
 
     command: Path
     python: Path
+
+    @cached_property
+    def version(self) -> str:
+        """The installed version, from the metadata of its package.
+
+        Raises
+        ------
+        CellProfilerNotFound
+            If that Python has no CellProfiler.
+        """
+        asked = subprocess.run([str(self.python), "-I", "-c", VERSION], capture_output=True, text=True, check=False)
+        if asked.returncode:
+            said = (asked.stderr.strip().splitlines() or ["nothing"])[-1]
+            raise CellProfilerNotFound(
+                f"{self.python} has no CellProfiler (status {asked.returncode}, it said {said!r}); {REMEDY}"
+            )
+        return asked.stdout.strip()
 
 
 def find_cellprofiler(named: str) -> CellProfiler:

@@ -1,24 +1,29 @@
-"""A shard's images: fetched into scratch, or read where they lie when the storage is a folder."""
+"""A shard's images: fetched when the first group needs them, removed after the last; or read in place from a folder."""
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from threading import Lock
 
-from cellpainting.errors import CellProfilerFailed, StorageUnavailable
+from cellpainting.errors import CellProfilerFailed, InvalidRequest, MissingInput, StorageUnavailable
 from cellpainting.images.damage import find_damage
 from cellpainting.ledger import StoredFile
-from cellpainting.storage import FolderStorage, Storage
+from cellpainting.storage import FolderStorage, S3Storage, Storage, split_public_uri
 
-FETCHERS = 8  # more threads gain one process nothing: its own Python code is the limit then
+FETCHERS = 16  # more threads gain nothing: Python code is the limit then
+NOTHING_KNOWN: Mapping[str, StoredFile] = {}
 
 
 @dataclass(frozen=True)
-class Images:
-    """The input folder of a shard as local files. `paths` maps each local path to its key."""
+class Input:
+    """One image on this machine. `missing` or `damage` say why it is of no use; both are empty if it is whole."""
 
-    folder: Path
-    paths: dict[Path, str]
+    path: Path
+    stored: StoredFile | None = None
+    missing: str = ""
+    damage: str = ""
 
 
 def require_visible(folder: Path) -> None:
@@ -36,38 +41,95 @@ def require_visible(folder: Path) -> None:
         )
 
 
-def place_images(storage: Storage, prefix: str, stored: Sequence[StoredFile], scratch: Path) -> Images:
-    """Make the images local: downloaded, or left in place in a folder; either way of the sizes that were listed.
+def local_path(folder: Path, place: str) -> Path:
+    """Where an image lies below a folder: below its whole key, for pipelines read plate and well from folders' names.
 
     Raises
     ------
-    StorageUnavailable
-        If a download ended short, or a file system has not imported the bucket's latest content yet.
+    InvalidRequest
+        If it would lie outside.
     """
-    if isinstance(storage, FolderStorage):
-        paths = {storage.path(item.key): item.key for item in stored}
-        _require_sizes(paths, stored)
-        return Images(storage.path(prefix), paths)
-    # Below their whole key: pipelines read plate and well from the names of folders.
-    folder = scratch / "bucket"
-    paths = {folder / item.key: item.key for item in stored}
-    with ThreadPoolExecutor(FETCHERS) as fetchers:
-        list(fetchers.map(storage.download, paths.values(), paths.keys()))
-    _require_sizes(paths, stored)
-    return Images(folder / prefix, paths)
+    parts = ("other", *split_public_uri(place)) if place.startswith("s3://") else ("bucket", place.lstrip("/"))
+    if ".." in PurePosixPath(*parts).parts:
+        raise InvalidRequest(f"the image {place!r} would lie outside of its folder; remove the '..'")
+    return folder.joinpath(*parts)
 
 
-def _require_sizes(paths: Iterable[Path], stored: Sequence[StoredFile]) -> None:
-    for path, item in zip(paths, stored, strict=True):
-        size = path.stat().st_size if path.exists() else None
-        if size != item.size:
-            raise StorageUnavailable(
-                f"{path}: {size} bytes are here, the bucket has {item.size}; the copy is not whole"
-            )
+class Inputs:
+    """The images of all groups of a shard, by place: a key of the bucket, or `s3://bucket/key` in a public one."""
+
+    def __init__(self, bucket: Storage, images_from: Storage, scratch: Path, groups: Iterable[Iterable[str]]) -> None:
+        self._bucket, self._images_from, self._scratch = bucket, images_from, scratch
+        self._uses = Counter(place for places in groups for place in set(places))
+        self._fetched: dict[str, Future[Input]] = {}
+        self._public: dict[str, S3Storage] = {}
+        self._lock = Lock()
+        self._fetchers = ThreadPoolExecutor(FETCHERS)
+
+    def folder(self, prefix: str) -> Path:
+        """Where the images below a prefix are."""
+        if isinstance(self._images_from, FolderStorage):
+            return self._images_from.path(prefix)
+        return local_path(self._scratch, prefix)
+
+    def fetch(self, places: Iterable[str], known: Mapping[str, StoredFile] = NOTHING_KNOWN) -> dict[str, Input]:
+        """Have these images here, each fetched once for all groups; `known` are those that a listing told of.
+
+        Raises
+        ------
+        StorageUnavailable
+            If a file cannot be read, or a file system has not imported the bucket's latest content yet.
+        """
+        with self._lock:
+            futures = {}
+            for place in dict.fromkeys(places):
+                if place not in self._fetched:
+                    self._fetched[place] = self._fetchers.submit(self._fetch, place, known.get(place))
+                futures[place] = self._fetched[place]
+        return {place: future.result() for place, future in futures.items()}
+
+    def release(self, places: Iterable[str]) -> None:
+        """Remove what no other group needs."""
+        for place in set(places):
+            with self._lock:
+                self._uses[place] -= 1
+                done = self._fetched.pop(place, None) if self._uses[place] <= 0 else None
+            if done and (path := done.result().path).is_relative_to(self._scratch):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give up what is not fetched yet."""
+        self._fetchers.shutdown(cancel_futures=True)
+
+    def _fetch(self, place: str, known: StoredFile | None) -> Input:
+        try:
+            path, stored = self._placed(place, known)
+        except MissingInput as error:
+            return Input(self._scratch / "missing", missing=str(error))
+        return Input(path, stored, damage=find_damage(path) or "")
+
+    def _placed(self, place: str, known: StoredFile | None) -> tuple[Path, StoredFile]:
+        if place.startswith("s3://"):
+            bucket, key = split_public_uri(place)
+            path = local_path(self._scratch, place)
+            item = self._other(bucket).download(key, path)
+            return path, StoredFile(place, item.size, item.etag)
+        if isinstance(self._images_from, FolderStorage):
+            path = self._images_from.path(place)
+            stored = known or StoredFile.of(self._bucket.stat(place))
+            _require_size(path, stored)
+            return path, stored
+        path = local_path(self._scratch, place)
+        return path, StoredFile.of(self._images_from.download(place, path))
+
+    def _other(self, bucket: str) -> S3Storage:
+        with self._lock:
+            if bucket not in self._public:
+                self._public[bucket] = S3Storage.public(bucket)
+            return self._public[bucket]
 
 
-def find_damaged(images: Images) -> dict[Path, str]:
-    """The files that are damaged, each with what is wrong with it."""
-    with ThreadPoolExecutor(FETCHERS) as readers:
-        damage = dict(zip(images.paths, readers.map(find_damage, images.paths), strict=True))
-    return {path: reason for path, reason in damage.items() if reason}
+def _require_size(path: Path, stored: StoredFile) -> None:
+    size = path.stat().st_size if path.exists() else None
+    if size != stored.size:
+        raise StorageUnavailable(f"{path}: {size} bytes are here, the bucket has {stored.size}; the copy is not whole")

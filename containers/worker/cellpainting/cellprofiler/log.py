@@ -1,17 +1,20 @@
 """A shard's log: every line goes to the job's log stream and to a file, which is kept in the bucket."""
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import TextIO
 
 MARK = "cpb: "  # the worker's own lines, among all that CellProfiler prints
 
 
 class ShardLog:
-    """Open while the shard is at work."""
+    """Open while the shard is at work; lines of several threads stay whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: TextIO = path.open("w", encoding="utf-8")
+        self._lock = Lock()
 
     def tell(self, line: str) -> None:
         """A line of the worker's own."""
@@ -19,8 +22,14 @@ class ShardLog:
 
     def relay(self, line: str) -> None:
         """A line of CellProfiler's."""
-        print(line, flush=True)
-        print(line, file=self._file)
+        with self._lock:
+            print(line, flush=True)
+            print(line, file=self._file)
+
+    def of_process(self, number: int, count: int) -> Callable[[str], None]:
+        """Where the lines of one of several processes go; they are told apart by its number."""
+        mark = f"[{number}] " if count > 1 else ""
+        return lambda line: self.relay(mark + line)
 
     def close(self) -> None:
         """Write what is left; the file can be uploaded now."""

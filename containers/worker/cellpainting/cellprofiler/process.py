@@ -1,80 +1,95 @@
-"""One CellProfiler process: a list of arguments, output line by line, bounded in time, never left behind."""
+"""One living CellProfiler: started once, given group after group, bounded in time, never left behind."""
 
+import json
 import os
-import platform
-import resource
+import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
 
-ONE_THREAD = {  # a shard is one core's work; BLAS threads of several shards on a host only fight
+ONE_THREAD = {  # a group is one core's work; BLAS threads of several processes on a host only fight
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
 }
 SAME_COLUMNS = {"PYTHONHASHSEED": "0"}  # pipelines from before v4 order image pairs by a set (docs/cellprofiler.md)
-RSS_UNITS_PER_MIB = 1024 * 1024 if platform.system() == "Darwin" else 1024  # getrusage(2): bytes there, KiB here
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TZ")  # not the worker's credentials: plugins are strangers
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended. `peak_memory_mib` is its largest resident set, in MiB."""
-
-    exit_status: int
-    timed_out: bool
-    peak_memory_mib: float
+Event = Mapping[str, Any]
+DIED: Event = {"event": "died"}
 
 
-def environment(scratch: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     """The environment of a CellProfiler process: little is passed on, home and temporary files are in scratch."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    places = {"HOME": str(scratch), "TMPDIR": str(scratch), "TERM": "dumb"}
+    places = {"HOME": str(home), "TMPDIR": str(home), "TERM": "dumb"}
     return {**passed_on, **places, **ONE_THREAD, **SAME_COLUMNS}
 
 
-def run_process(
-    arguments: Sequence[str],
-    *,
-    variables: Mapping[str, str],
-    directory: Path,
-    timeout_s: float,
-    on_line: Callable[[str], None],
-) -> Ended:
-    """Run a command to its end, or kill its whole process group when the time is over or the caller is interrupted.
+class Process:
+    """A process group of its own, with output line by line to `on_line` and events, JSON lines on a pipe, in a queue.
 
-    `on_line` gets each line of its output (standard error included) as it comes. Standard input is a pipe that
-    stays open: a child that reads it learns when this process dies.
+    `arguments` is given the descriptor of that pipe. Standard input is a pipe that stays open: a child that reads it
+    learns when this process dies.
     """
-    timed_out = threading.Event()
-    with _started(arguments, variables, directory) as process:
 
-        def stop() -> None:
-            timed_out.set()
-            _kill_group(process)
+    def __init__(self, arguments: Callable[[int], Sequence[str]], home: Path, on_line: Callable[[str], None]) -> None:
+        read_end, write_end = os.pipe()
+        self._process = _started(arguments(write_end), home, write_end)
+        os.close(write_end)
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._relays = [
+            threading.Thread(target=_relay_lines, args=(_pipe(self._process.stdout), on_line), daemon=True),
+            threading.Thread(target=_relay_events, args=(read_end, self._events), daemon=True),
+        ]
+        for relay in self._relays:
+            relay.start()
 
-        timer = threading.Timer(timeout_s, stop)
-        timer.start()
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Write one JSON line to its standard input. A process that is dead says so by its events."""
+        standard_input = _pipe(self._process.stdin)
         try:
-            for line in process.stdout or ():
-                on_line(line.rstrip("\n"))
-            process.wait()
-        finally:
-            timer.cancel()
-            _kill_group(process)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return Ended(process.returncode, timed_out.is_set(), peak / RSS_UNITS_PER_MIB)
+            standard_input.write(json.dumps(message) + "\n")
+            standard_input.flush()
+        except BrokenPipeError:
+            return
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """The events as they come, `died` last; they end without it when the time is over."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return
+            yield event
+            if event is DIED:
+                return
+
+    def kill(self) -> int:
+        """End it, if it has not ended, and everything it started; returns its exit status, negative for a signal."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):  # it has ended, and everything it started with it
+                os.killpg(self._process.pid, signal.SIGKILL)
+        status = self._process.wait()
+        for relay in self._relays:
+            relay.join()
+        with suppress(BrokenPipeError):  # it may not have read all that it was sent
+            _pipe(self._process.stdin).close()
+        return status
 
 
-def _started(arguments: Sequence[str], variables: Mapping[str, str], directory: Path) -> "subprocess.Popen[str]":
+def _started(arguments: Sequence[str], home: Path, write_end: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         arguments,
-        env=dict(variables),
-        cwd=directory,
+        env=environment(home),
+        cwd=home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -82,11 +97,24 @@ def _started(arguments: Sequence[str], variables: Mapping[str, str], directory: 
         encoding="utf-8",
         errors="replace",
         process_group=0,
+        pass_fds=(write_end,),
     )
 
 
-def _kill_group(process: "subprocess.Popen[str]") -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it has ended, and everything it started with it
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None  # noqa: S101 (all three are pipes)
+    return pipe
+
+
+def _relay_lines(output: IO[str], on_line: Callable[[str], None]) -> None:
+    with output:
+        for line in output:
+            on_line(line.rstrip("\n"))
+
+
+def _relay_events(descriptor: int, events: "queue.Queue[Event]") -> None:
+    with open(descriptor, encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):  # else the process died while it wrote
+                events.put(json.loads(line))
+    events.put(DIED)

@@ -1,10 +1,10 @@
-"""What the driver reported: its JSON lines as one frozen object."""
+"""What one run of CellProfiler over a group reported, and how it ended, as one frozen object."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from cellpainting.cellprofiler.process import Event
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,20 @@ class ReportedImageSet:
 
     number: int
     metadata: Mapping[str, str]
-    files: tuple[Path, ...]
+    files: frozenset[Path]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the run ended. `status` is CellProfiler's own word, `Complete` or `Failure`; it is empty if the process did
+    not come to its end: killed as `timed_out`, or dead by itself with `exit_status`, negative for a signal.
+    """
+
+    status: str
+    timed_out: bool = False
+    exit_status: int | None = None
+    resident_mib: float = 0.0
+    peak_memory_mib: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -21,32 +34,48 @@ class Report:
     """One observed run. `errors` is what went wrong beside image sets, in order.
 
     `failed` maps ImageNumber to `Module: reason`, `skipped` to the module that ended the image set on purpose.
+    `at_work` is the image set that was at work when the process ended, `at_work_s` for how long.
     """
 
-    version: str = ""
+    ending: Ending
     image_sets: tuple[ReportedImageSet, ...] = ()
     modules: tuple[str, ...] = ()
     measured: frozenset[int] = frozenset()
     failed: Mapping[int, str] = field(default_factory=dict)
     skipped: Mapping[int, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    at_work: int | None = None
+    at_work_s: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether CellProfiler came to its end and says that all went well."""
+        return self.ending.status == "Complete"
 
 
-def read_report(path: Path) -> Report:
-    """Read a report, also one that is still being written: an unfinished last line is not read."""
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    events = [json.loads(line) for line in lines]
-    nothing: dict[str, Any] = {"image_sets": [], "modules": []}
-    prepared = next((event for event in events if event["event"] == "image_sets"), nothing)
+def make_report(events: Sequence[Event], ending: Ending, at_work_s: float) -> Report:
+    """Sort the events of one run; `at_work_s` is how long ago an image set was begun last."""
+    prepared: Event = next((event for event in events if event["event"] == "image_sets"), {})
+    measured = frozenset(event["number"] for event in events if event["event"] == "measured")
+    failed = {e["number"]: f"{e['module']}: {e['reason']}" for e in events if e["event"] == "failed"}
+    begun = [event["number"] for event in events if event["event"] == "begun"]
+    at_work = begun[-1] if begun and begun[-1] not in measured | set(failed) else None
     return Report(
-        version=next((event["version"] for event in events if event["event"] == "started"), ""),
-        image_sets=tuple(
-            ReportedImageSet(item["number"], item["metadata"], tuple(Path(file) for file in item["files"]))
-            for item in prepared["image_sets"]
-        ),
-        modules=tuple(prepared["modules"]),
-        measured=frozenset(event["number"] for event in events if event["event"] == "measured"),
-        failed={e["number"]: f"{e['module']}: {e['reason']}" for e in events if e["event"] == "failed"},
+        ending=ending,
+        image_sets=reported_image_sets(prepared),
+        modules=tuple(prepared.get("modules", ())),
+        measured=measured,
+        failed=failed,
         skipped={event["number"]: event["module"] for event in events if event["event"] == "skipped"},
-        errors=tuple(event["reason"] for event in events if event["event"] in ("crashed", "logged_error")),
+        errors=tuple(event["reason"] for event in events if event["event"] == "logged_error"),
+        at_work=at_work,
+        at_work_s=at_work_s if at_work is not None else 0.0,
+    )
+
+
+def reported_image_sets(event: Event) -> tuple[ReportedImageSet, ...]:
+    """The image sets of an `image_sets` event."""
+    return tuple(
+        ReportedImageSet(item["number"], item["metadata"], frozenset(map(Path, item["files"])))
+        for item in event.get("image_sets", ())
     )

@@ -66,11 +66,11 @@ class Progress:
 
 
 def _dispatched(line: str) -> str | None:
-    """What the dispatcher says of one message, in its own log's form; None for any other line."""
+    """What the dispatcher says of a message or an ended job, in its own log's form; None for any other line."""
     try:
         record = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(record, dict) or "message_id" not in record:
+    if not isinstance(record, dict) or not {"message_id", "job_id"} & record.keys():
         return None
-    return str(record["reason"] if "reason" in record else f"{record['run']}: {record['outcome']}")
+    return str(record["reason"] if "reason" in record else f"{record.get('run') or record['job']}: {record['outcome']}")

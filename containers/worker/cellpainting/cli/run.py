@@ -4,23 +4,30 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from cellpainting.cellprofiler.environment import find_cellprofiler
+from cellpainting.cellprofiler.discover import image_set_reader
+from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.log import MARK
+from cellpainting.cellprofiler.run import Capacity
 from cellpainting.cellprofiler.run import run as run_shard
-from cellpainting.errors import InvalidRequest
+from cellpainting.dispatch.planning_job import plan_run
+from cellpainting.dispatch.submission import read_submission
+from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.jobs.run_record import RUNS
-from cellpainting.ledger import read_ledger, write_ledger
+from cellpainting.ledger import Manifest
+from cellpainting.planning import ShardPlan
 from cellpainting.storage import FolderStorage, Storage, open_uri
 
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"  # set by Batch in the children of an array job
 INPUT_ROOT = "CPB_INPUT_ROOT"  # the folder where the bucket is mounted (/fsx); images are read there, in place
 INPUT_MOUNTS = "CPB_INPUT_MOUNTS"  # JSON, prefix to folder: more folders shown below the input root
+PROBLEMS_TOLD = 20
 
 
 @click.command()
@@ -32,28 +39,76 @@ INPUT_MOUNTS = "CPB_INPUT_MOUNTS"  # JSON, prefix to folder: more folders shown 
     show_default=True,
     help=f"the shard to do; in an array job {ARRAY_INDEX} is added to it",
 )
-def run(request: str, shard: int) -> int:
+@click.option(
+    "--submission",
+    metavar="NUMBER",
+    callback=lambda context, parameter, value: _number(value),
+    help="a submission of the dispatcher: --shard then counts in its list of shards",
+)
+@click.option(
+    "--plan", "is_planning", is_flag=True, help="plan the run instead: list its image sets, divide into shards"
+)
+@click.option(
+    "--vcpus",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    envvar="CPB_VCPUS",
+    show_envvar=True,
+    help="CellProfiler processes at a time",
+)
+@click.option(
+    "--memory-mib",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    envvar="CPB_MEMORY_MIB",
+    show_envvar=True,
+    help="memory for all of them together",
+)
+def run(request: str, shard: int, submission: int | None, is_planning: bool, vcpus: int, memory_mib: int) -> int:
     """Do one shard of a run, and leave its manifest in the bucket.
 
     Example: cpb run --request s3://bucket/runs/example-1/request.json --shard 0
     """
     signal.signal(signal.SIGTERM, _stop)
     bucket, record = _open_run(request)
-    number = shard + int(os.environ.get(ARRAY_INDEX, "0"))
+    cellprofiler = find_cellprofiler(os.environ.get("CELLPROFILER", ""))
+    if is_planning:
+        return _plan(record, bucket, cellprofiler)
+    number = _shard_number(record, bucket, shard + int(os.environ.get(ARRAY_INDEX, "0")), submission)
+    plan = _read_plan(record, bucket, number)
+    bucket.delete(record.keys.lost(number))  # it is being found again
     manifest = run_shard(
         record,
-        number,
+        plan,
         bucket=bucket,
         images_from=_images_from(bucket),
-        cellprofiler=find_cellprofiler(os.environ.get("CELLPROFILER", "")),
+        cellprofiler=cellprofiler,
+        capacity=Capacity(vcpus, memory_mib),
     )
-    ledger = read_ledger(bucket, record.run_id)
-    write_ledger(bucket, ledger)
-    for problem in ledger.problems:
-        _tell(f"not done: {problem}")
-    states = ", ".join(f"{count} {state}" for state, count in ledger.counts.items() if count) or "no image sets"
-    _tell(f"shard {number} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
+    _tell_outcome(record, manifest)
     return 0 if manifest.is_success else 1
+
+
+def _number(value: str | None) -> int | None:
+    """The job definition's own value, for a job that is submitted by hand, is empty."""
+    if not value:
+        return None
+    if not value.isdigit():
+        raise click.BadParameter(f"got {value!r}; write the number of a submission")
+    return int(value)
+
+
+def _plan(record: RunRecord, bucket: Storage, cellprofiler: CellProfiler) -> int:
+    plan = plan_run(record, bucket, image_set_reader(cellprofiler), cellprofiler.version)
+    for name in plan.unmatched:
+        _tell(f"no image set belongs to the requested group {name}")
+    _tell(
+        f"run {record.run_id} is planned: {plan.image_set_count} image sets in {plan.shard_count} shards; "
+        f"to be done: {plan.pending or 'none'}"
+    )
+    return 0
 
 
 def _open_run(request: str) -> tuple[Storage, RunRecord]:
@@ -68,12 +123,48 @@ def _open_run(request: str) -> tuple[Storage, RunRecord]:
     return bucket, record
 
 
+def _shard_number(record: RunRecord, bucket: Storage, position: int, submission: int | None) -> int:
+    if submission is None:
+        return position
+    numbers = read_submission(record.keys, submission, bucket).shard_numbers
+    if position >= len(numbers):
+        raise InvalidRequest(
+            f"submission {submission} of run {record.run_id} has {len(numbers)} shards, got position {position}; "
+            "leave out --submission to name a shard itself"
+        )
+    return numbers[position]
+
+
+def _read_plan(record: RunRecord, bucket: Storage, number: int) -> ShardPlan:
+    try:
+        return ShardPlan.from_json(bucket.read(record.keys.shard_plan(number)))
+    except MissingInput as error:
+        raise InvalidRequest(
+            f"run {record.run_id} has no plan for shard {number}; send the request to the queue, "
+            "or plan it with 'cpb run --plan'"
+        ) from error
+
+
 def _images_from(bucket: Storage) -> Storage:
     root = os.environ.get(INPUT_ROOT)
     if not root:
         return bucket
     mounts = json.loads(os.environ.get(INPUT_MOUNTS, "{}"))
     return FolderStorage(Path(root), {prefix: Path(folder) for prefix, folder in mounts.items()})
+
+
+def _tell_outcome(record: RunRecord, manifest: Manifest) -> None:
+    reasons = [manifest.reason, *(group.reason for group in manifest.groups if not group.outcomes)]
+    for reason in filter(None, reasons):
+        _tell(f"shard {manifest.shard}: {reason}")
+    left = [outcome for outcome in manifest.outcomes if not outcome.state.is_success]
+    for outcome in left[:PROBLEMS_TOLD]:
+        _tell(f"not done: {outcome.image_set.label}: {outcome.state.value}: {outcome.reason}")
+    if len(left) > PROBLEMS_TOLD:
+        _tell(f"not done: {len(left) - PROBLEMS_TOLD} more")
+    counted = Counter(outcome.state for outcome in manifest.outcomes)
+    states = ", ".join(f"{count} {state.value}" for state, count in counted.items()) or "no image sets"
+    _tell(f"shard {manifest.shard} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

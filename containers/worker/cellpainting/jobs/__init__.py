@@ -1,9 +1,8 @@
 """Requests: the text of a message becomes frozen dataclasses here and nowhere else. Standard library only."""
 
 from cellpainting.jobs.message import parse_job, parse_message
-from cellpainting.jobs.plan import Plan, plan
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-__all__ = ["Plan", "Resources", "RunCellProfiler", "RunRecord", "parse_job", "parse_message", "plan"]
+__all__ = ["Resources", "RunCellProfiler", "RunRecord", "parse_job", "parse_message"]

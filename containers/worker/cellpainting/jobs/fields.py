@@ -1,16 +1,19 @@
 """Typed reading of one JSON object: each field is taken once, what is left over is refused by name."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from cellpainting.errors import InvalidField, InvalidRequest
 
 MAX_KEY_BYTES = 1024  # the longest key S3 takes
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,79}")  # also a valid Batch job name once numbered
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
+METADATA = re.compile(r"(Metadata_)?[A-Za-z0-9_]+")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 RESERVED_RUN_NAMES = frozenset({"rejected"})  # runs/rejected/ keeps the messages that were refused
+
+Choice = TypeVar("Choice", bound=str)
 
 
 class Fields:
@@ -37,13 +40,78 @@ class Fields:
 
         It can leave neither the bucket nor a folder that stands for it: no leading slash, no `..`.
         """
-        value = self._take(field)
+        value = self.optional_key(field)
         if value is None:
             raise InvalidField(field, None, f"a request needs it; the fields given are {self._given}")
+        return value
+
+    def optional_key(self, field: str) -> str | None:
+        """A key or prefix as above, or None when the field is absent."""
+        value = self._take(field)
+        if value is None:
+            return None
         if not isinstance(value, str) or not value.strip():
             raise InvalidField(field, value, "write a key relative to the bucket, such as 'examples/plate/images/'")
         _check_key(field, value)
         return value.rstrip("/")
+
+    def metadata_names(self, field: str) -> tuple[str, ...]:
+        """Optional metadata columns, as a list or divided by commas; the prefix `Metadata_` may be left out."""
+        value = self._take(field)
+        names = value.split(",") if isinstance(value, str) else [] if value is None else value
+        if not isinstance(names, list) or not all(isinstance(name, str) and METADATA.fullmatch(name) for name in names):
+            raise InvalidField(field, value, "write metadata columns, such as ['Metadata_Plate', 'Metadata_Well']")
+        columns = tuple(map(_metadata_column, names))
+        if len(set(columns)) < len(columns):
+            raise InvalidField(field, value, "name each column once")
+        return columns
+
+    def groups(self, field: str) -> tuple[Mapping[str, str], ...]:
+        """Optional groups, each an object of the same metadata columns with a value each."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(_is_group(group) for group in value):
+            raise InvalidField(field, value, 'write groups such as [{"Metadata_Plate": "P1", "Metadata_Well": "A01"}]')
+        groups = tuple({_metadata_column(name): text for name, text in group.items()} for group in value)
+        if len({tuple(sorted(group)) for group in groups}) > 1:
+            raise InvalidField(field, value, "name the same metadata columns in every group")
+        return groups
+
+    def output_structure(self, field: str) -> str | None:
+        """An optional folder below `output`, in which the names of metadata columns stand for their values."""
+        value = self._take(field)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip("/"):
+            raise InvalidField(field, value, "write a folder such as 'Metadata_Plate/analysis/Metadata_Well'")
+        _check_key(field, value.strip("/"))
+        return value.strip("/")
+
+    def choice(self, field: str, choices: tuple[Choice, ...]) -> Choice | None:
+        """One of a few words."""
+        value = self._take(field)
+        if value is None or value in choices:
+            return cast("Choice | None", value)
+        raise InvalidField(field, value, f"write one of {', '.join(choices)}")
+
+    def words(self, field: str, choices: Sequence[str]) -> tuple[str, ...]:
+        """An optional list of some of a few words."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value or not all(word in choices for word in value):
+            raise InvalidField(field, value, f"write a list of some of {', '.join(choices)}")
+        return tuple(value)
+
+    def text_map(self, field: str) -> tuple[tuple[str, str], ...]:
+        """An optional object of texts, in its own order."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        if not isinstance(value, Mapping) or not all(isinstance(text, str) and key for key, text in value.items()):
+            raise InvalidField(field, value, 'write an object such as {"/data/plates/": "plates/"}')
+        return tuple(value.items())
 
     def whole_number(self, field: str, *, minimum: int, maximum: int) -> int | None:
         """An optional whole number; the published messages write it as a string, so both are taken."""
@@ -94,6 +162,18 @@ class Fields:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise InvalidField(field, value, remedy)
         return value
+
+
+def _metadata_column(name: str) -> str:
+    return "Metadata_" + name.removeprefix("Metadata_")
+
+
+def _is_group(group: Any) -> bool:
+    return (
+        isinstance(group, Mapping)
+        and bool(group)
+        and all(METADATA.fullmatch(name) and isinstance(value, str) and value for name, value in group.items())
+    )
 
 
 def _check_key(field: str, value: str) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from cellpainting.errors import InvalidField, InvalidRequest
+from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofiler, translate
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
@@ -14,14 +15,15 @@ JOB_TYPES: dict[str, type[Job]] = {RunCellProfiler.job_type: RunCellProfiler}
 
 
 def parse_job(document: Any) -> Job:
-    """Turn one decoded request into the job it asks for. Without `job_type` it is the published CellProfiler one.
+    """Turn one decoded request into the job it asks for. Without `job_type` it is the published CellProfiler one, or
+    one of Distributed-CellProfiler's.
 
     Raises
     ------
     InvalidRequest
         If the document is not an object, or a field is missing, unknown or of the wrong type.
     """
-    fields = Fields(document)
+    fields = Fields(translate(document) if is_distributed_cellprofiler(document) else document)
     job_type = fields.resource("job_type") or RunCellProfiler.job_type
     if job_type not in JOB_TYPES:
         raise InvalidField("job_type", job_type, f"the job types are {', '.join(sorted(JOB_TYPES))}")
@@ -57,13 +59,18 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
                 f"request {number} of {len(members)} is the same run as an earlier one ({record.run_id}); "
                 "leave it out, or give it a 'run' name and an 'output' of its own"
             )
-        if any(record.job.output == other.job.output for other in records.values()):
+        if any(_overwrite(record.job, other.job) for other in records.values()):
             raise InvalidRequest(
                 f"request {number} of {len(members)} has the output of an earlier one ({record.job.output!r}); "
                 "give it one of its own: they would overwrite each other's results"
             )
         records[record.run_id] = record
     return tuple(records.values())
+
+
+def _overwrite(one: Job, other: Job) -> bool:
+    """Whether two requests write the same files. Plates may share an output: a folder each is made below it."""
+    return one.output == other.output and (one.is_plain_folder or other.is_plain_folder)
 
 
 def _parse_member(member: Any, number: int, count: int) -> RunRecord:

@@ -50,9 +50,35 @@ class RunKeys:
         """The manifest of one shard, written last."""
         return f"{self.shards}{number}.json"
 
-    def withdrawn(self, number: int) -> str:
-        """A shard's earlier manifest while the shard is done again: what it lists no longer counts."""
-        return f"{self.folder}withdrawn/{number}.json"
+    def shard_plan(self, number: int) -> str:
+        """What one shard is to do."""
+        return f"{self.folder}plan/{number}.json"
+
+    @property
+    def progresses(self) -> str:
+        return self.folder + "progress/"
+
+    def progress(self, number: int) -> str:
+        """The groups of a shard that are done, while the shard is at work."""
+        return f"{self.progresses}{number}.json"
+
+    @property
+    def planning_failure(self) -> str:
+        """Why the run could not be planned when that was last tried, by a job."""
+        return self.folder + "planning_failure.txt"
+
+    @property
+    def losses(self) -> str:
+        return self.folder + "lost/"
+
+    def lost(self, number: int) -> str:
+        """Why a shard ended without a manifest, as far as Batch knows."""
+        return f"{self.losses}{number}.json"
+
+    @property
+    def plan_record(self) -> str:
+        """How many shards there are and which of them are to be done: what a planning job leaves for the dispatcher."""
+        return self.folder + "plan.json"
 
     def log(self, number: int) -> str:
         """What the worker and CellProfiler printed for one shard."""

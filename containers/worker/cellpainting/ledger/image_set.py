@@ -26,12 +26,33 @@ class State(StrEnum):
         return self in (State.DONE, State.NO_CELLS)
 
 
+class Cause(StrEnum):
+    """Why an image set is not done; what `cpb redrive --cause` goes by."""
+
+    INPUT_MISSING = "input_missing"
+    INPUT_DAMAGED = "input_damaged"
+    PIPELINE_ERROR = "pipeline_error"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    MACHINE_LOST = "machine_lost"
+    NOT_RUN = "not_run"
+
+    @property
+    def is_worth_retrying(self) -> bool:
+        """Whether the same image set, sent again with nothing corrected, may well succeed."""
+        return self not in (Cause.INPUT_MISSING, Cause.INPUT_DAMAGED, Cause.PIPELINE_ERROR)
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    """One row of plan.csv. `number` is CellProfiler's ImageNumber within the shard; the rest is text, as named."""
+    """One row of plan.csv. `number` counts from 1 within the shard; `folder` is where its results go, below the
+    request's output; the rest is text, as named.
+    """
 
     shard: int
     number: int
+    folder: str = ""
     source: str = ""
     batch: str = ""
     plate: str = ""
@@ -40,11 +61,14 @@ class ImageSet:
     files: str = ""
 
     @classmethod
-    def of(cls, shard: int, number: int, metadata: Mapping[str, str], files: Sequence[str]) -> "ImageSet":
-        """Name an image set by CellProfiler's own metadata; `files` are its images' keys."""
+    def of(
+        cls, shard: int, number: int, metadata: Mapping[str, str], files: Sequence[str], *, folder: str = ""
+    ) -> "ImageSet":
+        """Name an image set by its metadata; `files` are its images' keys."""
         return cls(
             shard=shard,
             number=number,
+            folder=folder,
             source=metadata.get("Metadata_Source", ""),
             batch=metadata.get("Metadata_Batch", ""),
             plate=metadata.get("Metadata_Plate", ""),
@@ -62,11 +86,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row of ledger.csv: an image set, its state, and the reason where there is one to give."""
+    """One row of ledger.csv: an image set, its state and, unless it is done, the cause and the reason."""
 
     image_set: ImageSet
     state: State
     reason: str = ""
+    cause: Cause | None = None
 
 
 def _well_of_row_and_column(metadata: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """A shard's manifest: what it read, what it ran, what it wrote. Written last, so that it is the commit.
 
-Outputs that no manifest lists are an interrupted shard's and do not count.
+The same content lies at `progress/<n>.json` while the shard is at work, with the groups that are done so far, so that
+an interrupted shard goes on where it was. Outputs that neither lists are an interrupted group's and do not count.
 """
 
 import json
@@ -8,44 +9,84 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cellpainting.ledger.image_set import ImageSet, Outcome, State
+from cellpainting.ledger.image_set import Cause, ImageSet, Outcome, State
+from cellpainting.storage.base import StoredObject
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that went in or came out. `checksum` is an input's ETag or an output's SHA-256; `size` in bytes."""
+    """A file that went in or came out. `checksum` is an input's ETag or an output's SHA-256; `size` in bytes.
+
+    `key` is relative to the bucket; an input of another bucket has its whole address, `s3://bucket/key`.
+    """
 
     key: str
     size: int
     checksum: str
+
+    @classmethod
+    def of(cls, item: StoredObject) -> "StoredFile":
+        """An input as the storage lists it."""
+        return cls(item.key, item.size, item.etag)
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """One group of image sets, which is one run of the pipeline.
+
+    `rows` counts data rows per table (CSV file name); `seconds` is wall time; `peak_memory_mib` is CellProfiler's;
+    `reason` tells why the group failed as a whole and is empty otherwise. `fingerprint` is the plan's of its rows.
+    """
+
+    folder: str
+    outcomes: tuple[Outcome, ...]
+    inputs: tuple[StoredFile, ...]
+    outputs: tuple[StoredFile, ...]
+    rows: Mapping[str, int]
+    seconds: float
+    peak_memory_mib: float
+    reason: str = ""
+    fingerprint: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every image set of the group was measured."""
+        return not self.reason and bool(self.outcomes) and all(outcome.state.is_success for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Everything needed to trust a shard's results, or to see why there are none.
 
-    `pipeline` and `inputs` say what the results were made from; `rows` counts data rows per table
-    (CSV file name); `seconds` is wall time of the whole shard; `peak_memory_mib` is CellProfiler's;
-    `reason` tells why the shard failed as a whole and is empty otherwise.
+    `pipeline`, `plugins` and `cellprofiler_version` hold for every group; `seconds` is wall time of the shard's last
+    attempt; `reason` tells why the shard failed before its groups could be run, and is empty otherwise.
     """
 
     shard: int
-    outcomes: tuple[Outcome, ...]
+    groups: tuple[GroupResult, ...]
     pipeline: StoredFile | None
     pipeline_sha256: str
-    inputs: tuple[StoredFile, ...]
-    outputs: tuple[StoredFile, ...]
+    plugins: tuple[StoredFile, ...]
     cellprofiler_version: str
     image_digest: str
-    rows: Mapping[str, int]
     seconds: float
     peak_memory_mib: float
     reason: str = ""
 
     @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The image sets of all groups."""
+        return tuple(outcome for group in self.groups for outcome in group.outcomes)
+
+    @property
+    def outputs(self) -> tuple[StoredFile, ...]:
+        """The results of all groups."""
+        return tuple(file for group in self.groups for file in group.outputs)
+
+    @property
     def is_success(self) -> bool:
         """Whether every image set of the shard was measured."""
-        return not self.reason and bool(self.outcomes) and all(outcome.state.is_success for outcome in self.outcomes)
+        return not self.reason and bool(self.groups) and all(group.is_success for group in self.groups)
 
     def to_json(self) -> bytes:
         """The manifest as an indented JSON object."""
@@ -58,13 +99,28 @@ class Manifest:
         return cls(
             **{
                 **document,
-                "outcomes": tuple(_outcome(outcome) for outcome in document["outcomes"]),
+                "groups": tuple(_group(group) for group in document["groups"]),
                 "pipeline": StoredFile(**document["pipeline"]) if document["pipeline"] else None,
-                "inputs": tuple(StoredFile(**file) for file in document["inputs"]),
-                "outputs": tuple(StoredFile(**file) for file in document["outputs"]),
+                "plugins": _files(document["plugins"]),
             }
         )
 
 
+def _group(document: Mapping[str, Any]) -> GroupResult:
+    return GroupResult(
+        **{
+            **document,
+            "outcomes": tuple(_outcome(outcome) for outcome in document["outcomes"]),
+            "inputs": _files(document["inputs"]),
+            "outputs": _files(document["outputs"]),
+        }
+    )
+
+
+def _files(documents: list[Mapping[str, Any]]) -> tuple[StoredFile, ...]:
+    return tuple(StoredFile(**document) for document in documents)
+
+
 def _outcome(document: Mapping[str, Any]) -> Outcome:
-    return Outcome(ImageSet(**document["image_set"]), State(document["state"]), document["reason"])
+    cause = Cause(document["cause"]) if document["cause"] else None
+    return Outcome(ImageSet(**document["image_set"]), State(document["state"]), document["reason"], cause)

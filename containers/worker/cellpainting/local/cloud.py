@@ -23,6 +23,7 @@ from cellpainting.local.assembly import REPOSITORY, StackArtifact, synthesize
 from cellpainting.local.bucket_folder import keep_in_folder
 from cellpainting.local.container import ContainerHost
 from cellpainting.local.deployment import REGION, Account, deploy, outputs, physical_ids
+from cellpainting.local.events import EventBus
 from cellpainting.local.function import Function, FunctionConfiguration
 from cellpainting.local.moto_models import ACCOUNT, complete_moto
 from cellpainting.local.poller import EventSource, Poller
@@ -31,7 +32,7 @@ from cellpainting.local.scheduler import Scheduler
 STACK = "batch-cpb"
 ADDRESS = "127.0.0.1"
 FILE_SYSTEM_PATH = "/fsx"  # where the job definitions find the file system on their hosts
-FUNCTION_TYPE = "AWS::Lambda::Function"
+INVOKE_CONFIGURATION_TYPE = "AWS::Lambda::EventInvokeConfig"
 
 Tell = Callable[[str, str], None]
 
@@ -57,6 +58,7 @@ class LocalCloud:
     account: Account
     outputs: dict[str, str]
     scheduler: Scheduler
+    events: EventBus
 
     def __init__(self, settings: LocalSettings, tell: Tell) -> None:
         self.settings = settings
@@ -80,10 +82,16 @@ class LocalCloud:
         deploy(self.account, stacks)
         self.outputs = outputs(self.account, STACK)
         keep_in_folder(self._bucket(), self.settings.bucket_folder, self.settings.mounts)
-        self.scheduler = Scheduler(self._host(stacks), slots=self.settings.slots, tell=self._tell)
+        stack = next(stack for stack in stacks if stack.name == STACK)
+        self.events = self._event_bus(stack)
+        self.events.start()
+        self._started.callback(self.events.stop)
+        self.scheduler = Scheduler(
+            self._host(stacks), slots=self.settings.slots, tell=self._tell, on_end=self.events.publish_end
+        )
         self.scheduler.start()
         self._started.callback(self.scheduler.stop)
-        for poller in self._pollers(next(stack for stack in stacks if stack.name == STACK)):
+        for poller in self._pollers(stack):
             poller.start()
             self._started.callback(poller.stop)
 
@@ -110,12 +118,16 @@ class LocalCloud:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the request queue is empty and no job waits or runs."""
+        """Whether the request queue is empty, no job waits or runs, and nothing follows from one that has ended."""
+        published = self.events.published
+        if not self.events.is_idle:
+            return False
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = self.account.client("sqs").get_queue_attributes(
             QueueUrl=self.outputs["SQSQueueURL"], AttributeNames=names
         )["Attributes"]
-        return all(int(count) == 0 for count in counts.values()) and self.scheduler.is_idle
+        is_idle = all(int(count) == 0 for count in counts.values()) and self.scheduler.is_idle
+        return is_idle and self.events.published == published  # a job that ended meanwhile may lead to another
 
     def _bucket(self) -> Any:
         return s3_backends[ACCOUNT]["aws"].get_bucket(self.outputs["BucketName"])
@@ -131,6 +143,14 @@ class LocalCloud:
 
     def _variables(self) -> dict[str, str]:
         return {**self.account.variables, "PATH": os.environ["PATH"]}
+
+    def _event_bus(self, stack: StackArtifact) -> EventBus:
+        resources = stack.template["Resources"].values()
+        retries = [
+            one["Properties"]["MaximumRetryAttempts"] for one in resources if one["Type"] == INVOKE_CONFIGURATION_TYPE
+        ]
+        tell = partial(self._tell, "events")
+        return EventBus(REGION, partial(self._function, stack), retries=max(retries, default=0), tell=tell)
 
     def _pollers(self, stack: StackArtifact) -> list[Poller]:
         client, sqs = self.account.client("lambda"), self.account.client("sqs")

@@ -26,13 +26,15 @@ Tell = Callable[[str, str], None]
 class Scheduler:
     """Runs what is submitted to moto's Batch. `slots` vCPUs are shared; a job larger than that runs alone.
 
-    `tell` gets the name of a job and a line of its log, or of what became of it.
+    `tell` gets the name of a job and a line of its log, or of what became of it; `on_end` gets every job that has
+    ended, array children and their parents included.
     """
 
-    def __init__(self, host: ContainerHost, *, slots: int, tell: Tell) -> None:
+    def __init__(self, host: ContainerHost, *, slots: int, tell: Tell, on_end: Callable[[batch.Job], None]) -> None:
         self._host = host
         self._slots = slots
         self._tell = tell
+        self._on_end = on_end
         self._waiting: list[batch.Job] = []
         self._running: dict[str, Attempt | None] = {}
         self._vcpus_in_use = 0
@@ -122,7 +124,7 @@ class Scheduler:
             is_success = self._attempts(job)
         except (OSError, LocalCloudError) as error:  # a command or an image that cannot be started here
             job.job_stopped_reason = f"CannotStartContainerError: {error}"
-            self._tell(job.job_name, MARK + job.job_stopped_reason)
+            self._tell(title(job), MARK + job.job_stopped_reason)
         finally:
             with self._changed:
                 del self._running[job.job_id]
@@ -139,7 +141,7 @@ class Scheduler:
             if outcome.exit_code == 0:
                 return True
             ended = f"attempt {number} ended with exit code {outcome.exit_code}: {outcome.status_reason}"
-            self._tell(job.job_name, MARK + ended)
+            self._tell(title(job), MARK + ended)
             job.job_stopped_reason = outcome.status_reason
             if job.stop or not is_retried(strategy, number, outcome):
                 return False
@@ -170,22 +172,30 @@ class Scheduler:
 
         def write(line: str) -> None:
             logs.put_log_events(group, stream, [{"timestamp": int(time.time() * 1000), "message": line or " "}])
-            self._tell(job.job_name, line)
+            self._tell(title(job), line)
 
         return write
 
     def _end(self, job: batch.Job, *, is_success: bool) -> None:
         job._mark_stopped(success=is_success)
+        self._on_end(job)
         parent = job.all_jobs.get(job.job_id.partition(":")[0])
         if parent is None or parent is job or not parent._child_jobs:
             return
         if all(child.job_stopped for child in parent._child_jobs):
             parent._mark_stopped(success=all(child.status == "SUCCEEDED" for child in parent._child_jobs))
+            self._on_end(parent)
 
 
 def _status(job: batch.Job | None) -> JobStatus:
     """The status of a dependency; one that Batch does not know can never succeed."""
     return JobStatus.FAILED if job is None else JobStatus(job.status)
+
+
+def title(job: batch.Job) -> str:
+    """What tells a job from all others in the log: its name and, of an array's child, its index."""
+    index = job.array_properties.get("index")
+    return str(job.job_name) if index is None else f"{job.job_name}:{index}"
 
 
 def dependencies(job: batch.Job) -> list[str]:

@@ -62,7 +62,7 @@ class Report:
             self._print_problems(console, ledger)
 
     def _print_problems(self, console: Console, ledger: Ledger) -> None:
-        if not ledger.outcomes and not ledger.failed_shards:
+        if not ledger.outcomes and not ledger.problems:
             console.print(f"{ledger.run_id}: nothing ran; the dispatcher's log says why", style="red", markup=False)
         for problem in ledger.problems[:PROBLEMS_SHOWN]:
             console.print(f"{ledger.run_id}: {problem}", style="red", markup=False, soft_wrap=True)

@@ -30,6 +30,10 @@ class Storage(Protocol):
         """All objects below the folder `prefix`, in order of their keys."""
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders right below the folder `prefix`, sorted."""
+        ...
+
     def stat(self, key: str) -> StoredObject:
         """Size and ETag of one object."""
         ...
@@ -46,8 +50,8 @@ class Storage(Protocol):
         """Write one object unless it exists; False when it does. Of several callers exactly one gets True."""
         ...
 
-    def download(self, key: str, path: Path) -> None:
-        """Copy one object to a local file, whose folder is made if need be."""
+    def download(self, key: str, path: Path) -> StoredObject:
+        """Copy one object to a local file, whose folder is made if need be; returns the object that was copied."""
         ...
 
     def upload(self, path: Path, key: str) -> None:

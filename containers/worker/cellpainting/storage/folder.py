@@ -45,6 +45,11 @@ class FolderStorage:
         for key in sorted(self._keys(prefix.strip("/"))):
             yield self.stat(key)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        folder = self.path(prefix)
+        if folder.is_dir():
+            yield from sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+
     def stat(self, key: str) -> StoredObject:
         path = self._existing(key)
         status = path.stat()
@@ -69,9 +74,11 @@ class FolderStorage:
             partial.unlink()
         return True
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path) -> StoredObject:
+        stored = self.stat(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._existing(key), path)
+        shutil.copyfile(self.path(key), path)
+        return stored
 
     def upload(self, path: Path, key: str) -> None:
         partial = self._partial(key)

@@ -1,32 +1,52 @@
 """An S3 bucket."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 from boto3.exceptions import S3UploadFailedError
+from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from cellpainting.errors import MissingInput, StorageUnavailable
 from cellpainting.storage.base import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
+FORBIDDEN = frozenset({"403", "AccessDenied"})
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32)
+BODY_RETRIES_S = (0.1, 0.5, 2, 5)  # seconds before each; boto's own retries end where the body begins
+BROKEN_BODY = (IncompleteReadError, HTTPClientError, FlexibleChecksumError)
+CHUNK = 1024 * 1024  # bytes
 
 
 class S3Storage:
-    """One bucket through boto3, whose own retries and multipart transfers do the work."""
+    """One bucket through boto3, whose own retries and multipart uploads do the work."""
 
-    def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
+    def __init__(self, bucket: str, client: "S3Client | None" = None, *, is_public: bool = False) -> None:
         self.bucket = bucket
         self._client: S3Client = client or boto3.client("s3", config=RETRIES)
+        self._is_public = is_public
+
+    @classmethod
+    def public(cls, bucket: str) -> "S3Storage":
+        """A bucket of others, read without credentials: ours say nothing there."""
+        unsigned = boto3.client("s3", config=RETRIES.merge(Config(signature_version=UNSIGNED)))
+        return cls(bucket, unsigned, is_public=True)
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
@@ -39,13 +59,18 @@ class S3Storage:
                     if not item["Key"].endswith("/"):  # the console's markers of empty folders
                         yield StoredObject(item["Key"], item["Size"], item["ETag"].strip('"'))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        folder = prefix.rstrip("/") + "/" if prefix else ""
+        pages = self._client.get_paginator("list_objects_v2")
+        with self._failures(folder):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/"):
+                for item in page.get("CommonPrefixes", []):
+                    yield item["Prefix"].removeprefix(folder).rstrip("/")
+
     def stat(self, key: str) -> StoredObject:
-        with self._failures(key):  # a listing, not HEAD: who may list but not read, such as the dispatcher, can ask too
-            page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
-        for item in page.get("Contents", []):
-            if item["Key"] == key:
-                return StoredObject(key, item["Size"], item["ETag"].strip('"'))
-        raise MissingInput(f"{self.uri(key)} is not there; upload it, or correct the key")
+        with self._failures(key):
+            head = self._client.head_object(Bucket=self.bucket, Key=key)
+        return StoredObject(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def read(self, key: str) -> bytes:
         with self._failures(key):
@@ -65,10 +90,14 @@ class S3Storage:
                 raise
         return True
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path) -> StoredObject:
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._failures(key):
-            self._client.download_file(self.bucket, key, str(path))
+            for wait_s in BODY_RETRIES_S:
+                with suppress(*BROKEN_BODY):
+                    return _save(self._client.get_object(Bucket=self.bucket, Key=key), key, path)
+                time.sleep(wait_s)
+            return _save(self._client.get_object(Bucket=self.bucket, Key=key), key, path)
 
     def upload(self, path: Path, key: str) -> None:
         with self._failures(key):
@@ -83,10 +112,26 @@ class S3Storage:
         try:
             yield
         except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
+            code = error.response["Error"]["Code"]
+            if code in ABSENT:
                 raise MissingInput(f"{self.uri(key)} is not there; upload it, or correct the key") from error
-            raise StorageUnavailable(f"{self.uri(key)}: {error}; check the role's permissions and try again") from error
+            if code in FORBIDDEN and self._is_public:
+                raise MissingInput(
+                    f"{self.uri(key)} is not there, or not for everyone to read; correct it, or copy it to the bucket"
+                ) from error
+            remedy = "check the role's permissions and try again"
+            if code in FORBIDDEN:  # S3 tells who may not list that nothing is there by the same answer
+                remedy = "it may not be there, or not be for this role to read; check key and permissions"
+            raise StorageUnavailable(f"{self.uri(key)}: {error}; {remedy}") from error
         except (BotoCoreError, S3UploadFailedError) as error:
             raise StorageUnavailable(
                 f"{self.uri(key)}: {error}; check credentials and network, and try again"
             ) from error
+
+
+def _save(answer: "GetObjectOutputTypeDef", key: str, path: Path) -> StoredObject:
+    """Write the body of an answer to a file; botocore checks that it is as long as was announced."""
+    with path.open("wb") as file:
+        for chunk in answer["Body"].iter_chunks(CHUNK):
+            file.write(chunk)
+    return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))

@@ -30,3 +30,9 @@ def open_uri(uri: str, *, key_starts_with: str) -> tuple[Storage, str]:
         f"the address {uri!r} cannot be opened; write s3://bucket/{key_starts_with}... "
         f"or file:///folder/{key_starts_with}..."
     )
+
+
+def split_public_uri(uri: str) -> tuple[str, str]:
+    """The bucket and the key of an `s3://bucket/key` URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

@@ -1,0 +1,116 @@
+"""Which shards of a plan need a job: all but those that were measured from just what is there now."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cellpainting.errors import MissingInput
+from cellpainting.jobs import RunRecord
+from cellpainting.ledger.image_set import Cause
+from cellpainting.ledger.inputs import find_changed, list_images
+from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
+from cellpainting.ledger.reader import read_ledger
+from cellpainting.planning.plan_job import RunPlan
+from cellpainting.planning.shard_plan import Group, ShardPlan
+from cellpainting.storage.base import Storage
+
+READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """What all groups of a run are measured with."""
+
+    pipeline: StoredFile | None
+    plugins: tuple[StoredFile, ...]
+    cellprofiler_version: str
+
+
+def find_pending(
+    run: RunRecord, plan: RunPlan, storage: Storage, *, cellprofiler_version: str, most_inputs: int | None = None
+) -> tuple[int, ...] | None:
+    """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
+
+    A request with `force` needs all, one with `redrive` those with an image set of such a cause.
+
+    Raises
+    ------
+    StorageUnavailable
+        If the storage fails.
+    """
+    if run.job.force:
+        return tuple(shard.number for shard in plan.shards)
+    if run.job.redrive:
+        return _of_cause(run, plan, storage)
+    finished = _finished(run, plan, storage, cellprofiler_version)
+    files = {file for inputs in finished.values() for file in inputs}
+    if run.job.is_plain_folder:  # one listing tells, also of what was added to the folder since
+        done = {number for number, inputs in finished.items() if set(inputs) == _folder(run, storage)}
+    elif most_inputs is None or len(files) <= most_inputs:
+        changed = find_changed(storage, files)
+        done = {number for number, inputs in finished.items() if changed.isdisjoint(file.key for file in inputs)}
+    else:
+        return None
+    return tuple(shard.number for shard in plan.shards if shard.number not in done)
+
+
+def _of_cause(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ...]:
+    causes = {Cause(cause) for cause in run.job.redrive}
+    outcomes = read_ledger(storage, run.run_id).outcomes
+    told = {outcome.image_set.shard for outcome in outcomes}
+    wanted = {outcome.image_set.shard for outcome in outcomes if outcome.cause in causes}
+    return tuple(shard.number for shard in plan.shards if shard.number in wanted or shard.number not in told)
+
+
+def _finished(
+    run: RunRecord, plan: RunPlan, storage: Storage, cellprofiler_version: str
+) -> dict[int, tuple[StoredFile, ...]]:
+    """The inputs of each shard that was measured whole, as it is planned now and with what is there now."""
+    stored = {item.key for item in storage.list(run.keys.shards)}
+    shards = [shard for shard in plan.shards if run.keys.shard(shard.number) in stored]
+    if not shards:
+        return {}
+    now = MadeWith(_stat(run.job.pipeline, storage), _plugins(plan, storage), cellprofiler_version)
+
+    def inputs(shard: ShardPlan) -> tuple[StoredFile, ...] | None:
+        manifest = Manifest.from_json(storage.read(run.keys.shard(shard.number)))
+        if not _is_finished(manifest, shard, now):
+            return None
+        return tuple(file for group in manifest.groups for file in group.inputs)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        found = zip(shards, readers.map(inputs, shards), strict=True)
+        return {shard.number: files for shard, files in found if files is not None}
+
+
+def _is_finished(manifest: Manifest, shard: ShardPlan, now: MadeWith) -> bool:
+    made_with = MadeWith(manifest.pipeline, manifest.plugins, manifest.cellprofiler_version)
+    if not manifest.is_success or made_with != now or len(manifest.groups) != len(shard.groups):
+        return False
+    return all(
+        group.folder == result.folder and (not group.rows or _is_of(shard, group, result))
+        for group, result in zip(shard.groups, manifest.groups, strict=True)
+    )
+
+
+def _is_of(shard: ShardPlan, group: Group, result: GroupResult) -> bool:
+    image_sets = tuple(outcome.image_set for outcome in result.outcomes)
+    return shard.fingerprint(group) == result.fingerprint and shard.image_sets(group) == image_sets
+
+
+def _folder(run: RunRecord, storage: Storage) -> set[StoredFile]:
+    with suppress(MissingInput):
+        return set(list_images(storage, run.job.input or ""))
+    return set()
+
+
+def _plugins(plan: RunPlan, storage: Storage) -> tuple[StoredFile, ...]:
+    stated = [_stat(key, storage) for key in plan.shards[0].plugins]
+    return tuple(file for file in stated if file is not None)
+
+
+def _stat(key: str, storage: Storage) -> StoredFile | None:
+    """What is there now, or None: what is missing has changed."""
+    with suppress(MissingInput):
+        return StoredFile.of(storage.stat(key))
+    return None

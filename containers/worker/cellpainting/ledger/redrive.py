@@ -1,0 +1,55 @@
+"""What of a run is not done, by cause, and the request that sends some of it again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cellpainting.ledger.image_set import Cause
+from cellpainting.ledger.ledger import Ledger
+
+ADVICE = {
+    Cause.INPUT_MISSING: "upload the images that ledger.csv names, then name this cause with --cause",
+    Cause.INPUT_DAMAGED: "replace the images that ledger.csv names, then name this cause with --cause",
+    Cause.PIPELINE_ERROR: "the pipeline would fail again: correct it or its images ('cpb logs RUN --failed')",
+    Cause.TIMEOUT: "CellProfiler did not come to an end in time; it may have hung",
+    Cause.OUT_OF_MEMORY: "with more memory",
+    Cause.STORAGE_UNAVAILABLE: "the storage could not be reached",
+    Cause.MACHINE_LOST: "its machine was taken away or broke down",
+    Cause.NOT_RUN: "it has not been run",
+}
+
+
+@dataclass(frozen=True)
+class NotDone:
+    """The image sets of one cause. Shards that failed before theirs were planned count without any."""
+
+    cause: Cause
+    image_sets: int
+    shards: int
+
+    @property
+    def advice(self) -> str:
+        """Why it is worth sending again, or what to correct first."""
+        return ADVICE[self.cause]
+
+
+def not_done(ledger: Ledger) -> list[NotDone]:
+    """What is left of a run, by cause."""
+    image_sets = dict.fromkeys(Cause, 0)
+    shards: dict[Cause, set[int]] = {cause: set() for cause in Cause}
+    for outcome in ledger.outcomes:
+        if outcome.cause:
+            image_sets[outcome.cause] += 1
+            shards[outcome.cause].add(outcome.image_set.shard)
+    planned = {outcome.image_set.shard for outcome in ledger.outcomes}
+    shards[Cause.NOT_RUN] |= ledger.failed_shards.keys() - planned
+    return [NotDone(cause, image_sets[cause], len(shards[cause])) for cause in Cause if shards[cause]]
+
+
+def redriven(document: Mapping[str, Any], causes: Iterable[Cause], memory_mib: int | None) -> dict[str, Any]:
+    """A run's own request, limited to these causes; what had been done is not done again."""
+    request = {name: value for name, value in document.items() if name != "force"}
+    request["redrive"] = [cause.value for cause in causes]
+    if memory_mib is not None:
+        request["job_memory"] = memory_mib
+    return request

@@ -1,0 +1,5 @@
+"""From a request and its load data to shards: pure functions, standard library only."""
+
+from cellpainting.planning.shard_plan import Group, ShardPlan
+
+__all__ = ["Group", "ShardPlan"]

@@ -1,0 +1,169 @@
+"""From a request to Batch jobs: find out what is to be done, without writing anything, then do it."""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from cellpainting.dispatch.batch_jobs import BatchJobs, attempt_timeout_s
+from cellpainting.dispatch.pending import find_pending
+from cellpainting.dispatch.store_plan import largest_shard_groups, store_plan
+from cellpainting.dispatch.submission import Submission, Work
+from cellpainting.dispatch.submitter import Submitter
+from cellpainting.errors import InvalidField, MissingInput
+from cellpainting.jobs import RunCellProfiler, RunRecord, parse_job
+from cellpainting.planning.plan_job import RunPlan, can_plan_here, plan_job
+from cellpainting.storage import Storage
+from settings import Settings
+
+# What one message may ask of this function's time and memory; beyond it, a job in the worker's image plans.
+# Bytes of load data: 20,000 image sets of five channels with their illumination functions take 2 s and 420 MiB to plan,
+# and 1,700 shards to write.
+MOST_LOAD_DATA = 32 * 2**20
+COMPRESSION = 16  # what gzip makes of load data, whose rows are much alike
+READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
+MOST_INPUTS = 2_000  # files of finished shards that are asked for whether they have changed: about 3 s of HEADs
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about a request: `work` as submission `number`, or nothing, for a `reason`."""
+
+    run: RunRecord
+    reason: str = ""
+    number: int = 0
+    work: Work | None = None
+    plan: RunPlan | None = None
+
+
+class Dispatcher:
+    """Submits runs to Batch."""
+
+    def __init__(self, settings: Settings, storage: Storage, jobs: BatchJobs) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.submitter = Submitter(storage, jobs)
+
+    def check(self, run: RunRecord) -> None:
+        """Check what only the deployment knows, before anything of the same message is submitted.
+
+        Raises
+        ------
+        InvalidField
+            If the queue or definition is not listed, or the run's name already stands for another request.
+        """
+        self.settings.place(run.job)
+        if self._recorded_work(run) not in (None, run.job.work):
+            raise InvalidField("run", run.run_id, "a run of this name did something else; choose another name")
+
+    def planned_here(self, runs: Iterable[RunRecord]) -> frozenset[str]:
+        """The ids of a message's runs that this function plans itself, as far as its time and memory go.
+
+        Raises
+        ------
+        MissingInput
+            If load data is not there.
+        """
+        candidates = [run for run in runs if can_plan_here(run.job)]
+        with ThreadPoolExecutor(READERS) as readers:
+            sizes = list(readers.map(lambda run: self._load_data_size(run.job), candidates))
+        left, here = MOST_LOAD_DATA, set()
+        for run, size in zip(candidates, sizes, strict=True):
+            if size <= left:
+                left -= size
+                here.add(run.run_id)
+        return frozenset(here)
+
+    def decide(self, run: RunRecord, origin: str, *, is_planned_here: bool) -> Decision:
+        """Find out what is to be done about a request that came with the message `origin`.
+
+        Raises
+        ------
+        InvalidRequest, MissingInput
+            If nothing could succeed.
+        ClaimedByAnother
+            If another dispatch of this run is at work.
+        """
+        submissions = self.submitter.settled(run.keys, self.settings.place(run.job))
+        number = submissions[-1].number + 1 if submissions else 0
+        if submissions:
+            is_sent, is_alive = submissions[-1].is_sent, self.submitter.is_alive(submissions)
+            if is_sent and any(submission.origin == origin for submission in submissions):
+                return Decision(run, "this message was dispatched before; nothing was submitted")
+            if is_alive and is_sent:
+                return Decision(run, f"this run is under way {_as_jobs(submissions)}; nothing was submitted")
+            if is_alive:
+                return Decision(run, number=number, work=submissions[-1].rest(origin))
+        if not is_planned_here:
+            return Decision(run, number=number, work=self.planning(run.job, origin))
+        return self._plan(run, origin, number)
+
+    def carry_out(self, decision: Decision) -> str:
+        """Submit what was decided, and say in a sentence what became of the request.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If another dispatch of this run was faster.
+        """
+        run, work = decision.run, decision.work
+        if work is None:
+            return decision.reason
+        self.storage.write(run.keys.request, json.dumps(run.document).encode())
+        if decision.plan:
+            store_plan(run.keys, decision.plan, work.shards, self.storage)
+        submission = self.submitter.submit(run.keys, decision.number, work, self.settings.place(run.job))
+        unmatched = decision.plan.unmatched if decision.plan else ()
+        without = f"; there are no image sets for {', '.join(unmatched)}" if unmatched else ""
+        return f"submitted {_as_jobs([submission])}{without}"
+
+    def planning(self, job: RunCellProfiler, origin: str, memory_mib: int | None = None) -> Work:
+        """The work of planning in the worker's image."""
+        vcpus, memory = self.resources(job)
+        return Work(origin, (), vcpus, memory_mib or memory, attempt_timeout_s(job.timeout_s, 1, 1), is_planning=True)
+
+    def measuring(self, job: RunCellProfiler, origin: str, shards: tuple[int, ...], largest_groups: int) -> Work:
+        """The work of measuring some shards."""
+        vcpus, memory = self.resources(job)
+        return Work(origin, shards, vcpus, memory, attempt_timeout_s(job.timeout_s, largest_groups, vcpus))
+
+    def resources(self, job: RunCellProfiler) -> tuple[int, int]:
+        """vCPUs and memory in MiB: the request's, else the deployment's."""
+        place = self.settings.place(job)
+        return job.resources.vcpus or place.vcpus, job.resources.memory_mib or place.memory_mib
+
+    def _plan(self, run: RunRecord, origin: str, number: int) -> Decision:
+        plan = plan_job(run.job, self.storage)
+        version = self.settings.runtimes[run.job.runtime].version
+        pending = find_pending(run, plan, self.storage, cellprofiler_version=version, most_inputs=MOST_INPUTS)
+        if pending is None:
+            return Decision(run, number=number, work=self.planning(run.job, origin))
+        if not pending:
+            return Decision(run, nothing_pending(run.job))
+        work = self.measuring(run.job, origin, pending, largest_shard_groups(plan))
+        return Decision(run, number=number, work=work, plan=plan)
+
+    def _load_data_size(self, job: RunCellProfiler) -> int:
+        if job.load_data is None:
+            return 0
+        size = self.storage.stat(job.load_data).size
+        return size * COMPRESSION if job.load_data.endswith(".gz") else size
+
+    def _recorded_work(self, run: RunRecord) -> dict[str, Any] | None:
+        try:
+            return parse_job(json.loads(self.storage.read(run.keys.request))).work
+        except MissingInput:
+            return None
+
+
+def nothing_pending(job: RunCellProfiler) -> str:
+    """Why a run that was planned needs no job."""
+    if job.redrive:
+        return f"no image set is left undone for {', '.join(job.redrive)}; nothing was submitted"
+    return "this run is done, from the same images and pipeline; nothing was submitted ('force' does it again)"
+
+
+def _as_jobs(submissions: list[Submission]) -> str:
+    ids = [job_id for submission in submissions for job_id in submission.job_ids]
+    return f"as job {ids[0]}" if len(ids) == 1 else f"as {len(ids)} jobs, the last {ids[-1]}"
