@@ -5,7 +5,9 @@ import sys
 import click
 
 from cellpainting.cli.local import local
+from cellpainting.cli.preflight import preflight
 from cellpainting.cli.run import run
+from cellpainting.cli.submit import submit
 from cellpainting.errors import CellPaintingError
 
 
@@ -17,6 +19,8 @@ def cpb() -> None:
 
 cpb.add_command(run)
 cpb.add_command(local)
+cpb.add_command(preflight)
+cpb.add_command(submit)
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+"""What would run, and what it would read."""
+
+from dataclasses import dataclass
+
+from cellpainting.jobs.run_cellprofiler import RunCellProfiler
+from cellpainting.planning.plan_job import RunPlan
+from cellpainting.preflight.files import Stored
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The size of a run; None is what is not known, since only CellProfiler lists the image sets or planning failed.
+
+    `vcpus` is what all shards at once would use, where a request that does not say has one per shard.
+    """
+
+    image_sets: int | None = None
+    groups: int | None = None
+    shards: int | None = None
+    vcpus: int | None = None
+    files: int | None = None
+    size_bytes: int | None = None
+
+    @classmethod
+    def of(cls, job: RunCellProfiler, plan: RunPlan | None, stored: Stored | None) -> "Outlook":
+        """From the plan and the distinct files that would be read, of which those that are there count."""
+        sizes = None if stored is None else [found.size for found in stored.values() if found is not None]
+        files, size_bytes = (None, None) if sizes is None else (len(sizes), sum(sizes))
+        if plan is None:
+            return cls(files=files, size_bytes=size_bytes)
+        return cls(
+            image_sets=plan.image_set_count or None,
+            groups=sum(len(shard.groups) for shard in plan.shards),
+            shards=len(plan.shards),
+            vcpus=len(plan.shards) * (job.resources.vcpus or 1),
+            files=files,
+            size_bytes=size_bytes,
+        )

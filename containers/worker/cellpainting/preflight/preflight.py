@@ -1,0 +1,144 @@
+"""One request, looked at from all sides: what would run, and what would go wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.jobs.run_cellprofiler import RunCellProfiler
+from cellpainting.jobs.run_record import RunRecord
+from cellpainting.load_data import LoadData
+from cellpainting.pipelines import Pipeline, parse_pipeline
+from cellpainting.planning.plan_job import ImageSetSource, RunPlan, plan_job
+from cellpainting.preflight.check import check, choose_selection, planned_rows
+from cellpainting.preflight.files import Stored, Tell, Users, check_contents, check_files, stat_files, users_of_files
+from cellpainting.preflight.finding import Finding, Severity
+from cellpainting.preflight.groups import NearMiss, find_near_misses
+from cellpainting.preflight.modules import check_modules
+from cellpainting.preflight.outlook import Outlook
+from cellpainting.preflight.sources import check_folder, read_file_list, read_table
+from cellpainting.storage.base import Storage
+
+PROJECT_SUFFIX = ".cpproj"
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a look at one request brought. `is_hopeless` is whether nothing of it could succeed."""
+
+    run_id: str
+    outlook: Outlook
+    findings: tuple[Finding, ...]
+    near_misses: tuple[NearMiss, ...]
+    is_hopeless: bool
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing but warnings, 1 a part of it would fail, 2 nothing could succeed."""
+        if self.is_hopeless:
+            return 2
+        return 1 if any(finding.severity is Severity.ERROR for finding in self.findings) else 0
+
+
+def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done, total: None) -> Preflight:
+    """Check one request; `tell` hears how many files were looked at, of how many.
+
+    Raises
+    ------
+    StorageUnavailable
+        If the storage itself fails.
+    """
+    look = _Inspection(record.job, storage, tell)
+    outlook = look.at_everything()
+    return Preflight(record.run_id, outlook, tuple(look.findings), look.near_misses, look.is_hopeless)
+
+
+class _Inspection:
+    """The steps of one preflight, each of which goes as far as those before it let it."""
+
+    def __init__(self, job: RunCellProfiler, storage: Storage, tell: Tell) -> None:
+        self.job = job
+        self.storage = storage
+        self.tell = tell
+        self.findings: list[Finding] = []
+        self.near_misses: tuple[NearMiss, ...] = ()
+        self.planned: Sequence[int] | None = None  # rows of the load data; None if there is none
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether an error stops the whole run, or every planned image set has one."""
+        if any(finding.stops_all for finding in self.findings) or self.planned == []:
+            return True
+        lost = {number for finding in self.findings for number in finding.image_sets or ()}
+        return self.planned is not None and lost.issuperset(self.planned)
+
+    def at_everything(self) -> Outlook:
+        """Do all steps."""
+        pipeline = self._pipeline()
+        if self.job.load_data:
+            table = self._attempt(self.job.load_data, lambda: read_table(self.job, self.storage))
+            return self._at_table(pipeline, table) if table is not None else Outlook()
+        if pipeline is not None:
+            self.findings += check_modules(self.job, pipeline)
+        plan = self._plan() if self.job.is_plain_folder else None
+        return Outlook.of(self.job, plan, self._at_source())
+
+    def _at_table(self, pipeline: Pipeline | None, table: LoadData) -> Outlook:
+        selection = None
+        if pipeline is not None:
+            selection = choose_selection(self.job, pipeline, table)
+            self.findings += check(self.job, pipeline, table, selection)
+            self.near_misses = find_near_misses(table, selection) if selection else ()
+        self.planned = planned_rows(table, selection)
+        plan = self._plan(table) if pipeline is not None and self.planned else None
+        stored = self._at_files(users_of_files(table, self.planned))
+        self.findings += check_contents(table, self.planned, stored)
+        return Outlook.of(self.job, plan, stored)
+
+    def _pipeline(self) -> Pipeline | None:
+        """The pipeline, unless it is inside a project or batch file, which only CellProfiler reads."""
+        key = self.job.pipeline
+        if key == self.job.batch_data or (key.endswith(PROJECT_SUFFIX) and self.job.is_plain_folder):
+            self._attempt(key, lambda: self.storage.stat(key))
+            return None
+        return self._attempt(key, lambda: parse_pipeline(self.storage.read(key), key))
+
+    def _plan(self, table: LoadData | None = None) -> RunPlan | None:
+        def read_source(job: RunCellProfiler, storage: Storage) -> ImageSetSource:
+            return ImageSetSource(table or LoadData((), ()), storage.read(job.pipeline))
+
+        if any(finding.stops_all for finding in self.findings):
+            return None  # planning would say the same again
+        return self._attempt("request", lambda: plan_job(self.job, self.storage, read_source))
+
+    def _at_files(self, users: Mapping[str, Users]) -> Stored:
+        stored = stat_files(list(users), self.storage, self.tell)
+        self.findings += check_files(users, stored)
+        return stored
+
+    def _at_source(self) -> Stored | None:
+        """What can be known of image sets that only CellProfiler lists."""
+        if self.job.file_list:
+            users = self._attempt(self.job.file_list, lambda: read_file_list(self.job, self.storage))
+            return self._at_file_list(self.job.file_list, users or {})
+        if self.job.batch_data:
+            key = self.job.batch_data
+            self._attempt(key, lambda: self.storage.stat(key))
+        elif self.job.input:
+            self.findings += check_folder(self.job.input, self.storage)
+        return None
+
+    def _at_file_list(self, key: str, users: Mapping[str, Users]) -> Stored:
+        stored = self._at_files(users)
+        if stored and not any(stored.values()):
+            problem = "none of the files that the list names is in the storage"
+            self.findings.append(Finding(Severity.ERROR, key, problem, "upload them, or correct the list"))
+        return stored
+
+    def _attempt(self, subject: str, read: Callable[[], Read]) -> Read | None:
+        try:
+            return read()
+        except (InvalidRequest, MissingInput) as error:
+            self.findings.append(Finding.of_error(subject, error))
+            return None
