@@ -5,8 +5,11 @@ import sys
 import click
 
 from cellpainting.cli.local import local
+from cellpainting.cli.logs import logs
 from cellpainting.cli.preflight import preflight
+from cellpainting.cli.redrive import redrive
 from cellpainting.cli.run import run
+from cellpainting.cli.status import status
 from cellpainting.cli.submit import submit
 from cellpainting.errors import CellPaintingError
 
@@ -21,6 +24,9 @@ cpb.add_command(run)
 cpb.add_command(local)
 cpb.add_command(preflight)
 cpb.add_command(submit)
+cpb.add_command(logs)
+cpb.add_command(redrive)
+cpb.add_command(status)
 
 
 def main() -> None:

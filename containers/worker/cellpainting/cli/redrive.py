@@ -1,0 +1,89 @@
+"""`cpb redrive`: sends again what is not done and may succeed, and says what has to be corrected first."""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cellpainting.cli.bucket import BUCKET
+from cellpainting.cli.submit import QUEUE_URL
+from cellpainting.dispatch.submission import read_submissions
+from cellpainting.jobs import parse_job
+from cellpainting.jobs.resources import MAX_MEMORY_MIB, MIN_MEMORY_MIB
+from cellpainting.jobs.run_record import RunKeys
+from cellpainting.ledger import Cause, read_ledger
+from cellpainting.ledger.redrive import NotDone, not_done, redriven
+from cellpainting.ledger.runs import read_request
+from cellpainting.preflight.messages import Message, send
+from cellpainting.storage import Storage
+
+
+@click.command()
+@click.argument("run")
+@BUCKET
+@click.option(
+    "--cause",
+    "names",
+    type=click.Choice([cause.value for cause in Cause]),
+    multiple=True,
+    help="send this cause only; may be given again  [default: all that may succeed with nothing corrected]",
+)
+@click.option(
+    "--memory",
+    metavar="MIB",
+    type=click.IntRange(MIN_MEMORY_MIB, MAX_MEMORY_MIB),
+    help="memory per job  [default: for out_of_memory twice what it had]",
+)
+@click.option("--queue-url", metavar="U", help=f"the queue to send to  [default: the one in {QUEUE_URL}]")
+def redrive(run: str, bucket: Storage, names: tuple[str, ...], memory: int | None, queue_url: str | None) -> int:
+    """Send a run's own request again for what is not done, by cause. What is done is not done again.
+
+    Example: cpb redrive small-plate --cause out_of_memory --memory 16000
+    """
+    document = read_request(bucket, run)
+    left = not_done(read_ledger(bucket, run))
+    causes = _chosen(left, names)
+    if left:
+        Console().print(_table(left, causes))
+    if not causes:
+        click.echo(f"{run}: nothing to send again")
+        return 0
+    if memory is None and Cause.OUT_OF_MEMORY in causes:
+        memory = _twice_what_it_had(bucket, run, document)
+    message = Message(json.dumps(redriven(document, causes, memory)), (run,))
+    for sent in send([message], _queue(queue_url)):
+        limit = f", with {memory} MiB per job" if memory else ""
+        click.echo(f"{sent.run_ids[0]}: sent again for {', '.join(causes)}{limit}")
+    return 0
+
+
+def _chosen(left: list[NotDone], names: Collection[str]) -> list[Cause]:
+    return [one.cause for one in left if (one.cause in names if names else one.cause.is_worth_retrying)]
+
+
+def _table(left: list[NotDone], causes: Collection[Cause]) -> Table:
+    table = Table("cause", "image sets", "shards", "sent again", "why, or what to do first")
+    for one in left:
+        table.add_row(
+            one.cause, str(one.image_sets), str(one.shards), "yes" if one.cause in causes else "no", one.advice
+        )
+    return table
+
+
+def _twice_what_it_had(bucket: Storage, run: str, document: Mapping[str, Any]) -> int:
+    had = [submission.memory_mib for submission in read_submissions(RunKeys(run), bucket)]
+    most = max(had, default=parse_job(document).resources.memory_mib or 0)
+    if not most:
+        raise click.UsageError("nobody knows how much memory the jobs had; give --memory")
+    return min(2 * most, MAX_MEMORY_MIB)
+
+
+def _queue(queue_url: str | None) -> str:
+    queue = queue_url or os.environ.get(QUEUE_URL)
+    if not queue:
+        raise click.UsageError(f"which queue? Give --queue-url, or set {QUEUE_URL}")
+    return queue
