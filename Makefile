@@ -75,6 +75,15 @@ images: .tools/bin/uv ## build the container images for real, with or without a 
 test-image: setup images ## run a job inside the image
 	@pytest -m image
 
+.PHONY: test-slurm
+test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's or Ubuntu's packages
+	@scripts/install_slurm.sh
+	@pytest -m slurm
+
+.PHONY: test-plate
+test-plate: setup ## measure a plate of real images with published pipelines and compare with plain CellProfiler
+	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate
+
 .PHONY: bench
 bench: setup ## measure, and print the tables of docs/benchmarks.md
 	@for benchmark in benchmarks/*.py; do python $$benchmark; done

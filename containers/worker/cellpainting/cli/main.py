@@ -6,6 +6,7 @@ import click
 
 from cellpainting.cli.local import local
 from cellpainting.cli.logs import logs
+from cellpainting.cli.plan import plan
 from cellpainting.cli.preflight import preflight
 from cellpainting.cli.redrive import redrive
 from cellpainting.cli.run import run
@@ -25,6 +26,7 @@ cpb.add_command(local)
 cpb.add_command(preflight)
 cpb.add_command(submit)
 cpb.add_command(logs)
+cpb.add_command(plan)
 cpb.add_command(redrive)
 cpb.add_command(status)
 

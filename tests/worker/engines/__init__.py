@@ -1,0 +1,1 @@
+"""The files for other engines are what those engines understand."""

@@ -1,0 +1,64 @@
+"""A plate is measured by a real SLURM: `cpb plan`, `sbatch`, `cpb status`, and again what was lost on the way."""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cellpainting.cellprofiler.environment import CellProfiler
+from tests.conftest import Plate
+from tests.worker.engines.slurm_cluster import SlurmCluster, slurm_cluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.cellprofiler, pytest.mark.timeout(600)]
+
+CPB = shlex.quote(str(Path(sys.executable).with_name("cpb")))
+JOBS_TIMEOUT_S = 300
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def request_file(plate: Plate, cellprofiler: CellProfiler, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The request of a plate of three image sets, a shard each."""
+    monkeypatch.setenv("CELLPROFILER", str(cellprofiler.command))
+    path = plate.root / "request.json"
+    path.write_text(json.dumps({**plate.document, "run": "plate-1", "image_sets_per_shard": 1}))
+    return path
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    end = time.monotonic() + JOBS_TIMEOUT_S
+    while not is_true():
+        assert time.monotonic() < end, f"not within {JOBS_TIMEOUT_S} s"
+        time.sleep(0.2)
+
+
+def test_a_plate_is_measured_and_what_was_cancelled_is_measured_later(
+    cluster: SlurmCluster, plate: Plate, request_file: Path
+) -> None:
+    folder = plate.root / "it's a folder"
+    bucket = shlex.quote(str(plate.root))
+    plan = f"{CPB} plan {shlex.quote(str(request_file))} --engine slurm --bucket {bucket} -o {shlex.quote(str(folder))}"
+    status = f"{CPB} status plate-1 --bucket {bucket}"
+
+    assert "3 image sets in 3 shards, 3 to be done" in cluster.shell(plan, plate.root)
+    cluster.shell("sbatch run.sbatch", folder)
+    wait_until(lambda: any(state == "RUNNING" for state in cluster.states().values()))
+    running = min(element for element, state in cluster.states().items() if state == "RUNNING")
+    cluster.shell(f"scancel {running}", folder)
+    wait_until(lambda: not cluster.states())
+    assert "2 done" in cluster.shell(f"{status} || true", folder)
+
+    assert "3 image sets in 3 shards, 1 to be done" in cluster.shell(plan, plate.root)
+    cluster.shell("sbatch run.sbatch", folder)
+    wait_until(lambda: not cluster.states())
+    assert "complete, 3 image sets; 3 shards: 3 ended" in cluster.shell(status, folder)
+    assert "3 image sets in 3 shards, 0 to be done" in cluster.shell(plan, plate.root)
