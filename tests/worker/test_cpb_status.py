@@ -109,6 +109,16 @@ def test_watching_tells_each_change_until_the_run_is_over(
     assert lines[2] == "plate-1: 8 done, 4 failed; 3 shards: 2 ended, 1 lost"
 
 
+def test_watching_waits_for_a_run_that_is_being_dispatched(run: RecordedRun, cpb: Callable[..., Result]) -> None:
+    for shard in range(run.shards):
+        run.finish(shard)
+    run.bucket.delete(run.keys.request)
+    dispatch = threading.Timer(1.5, run.bucket.write, (run.keys.request, json.dumps(REQUEST).encode()))
+    dispatch.start()
+    assert cpb(status, RUN, "--watch").return_value == 0
+    dispatch.join()
+
+
 def test_an_interrupted_watch_ends_with_130(run: RecordedRun) -> None:
     command: list[str | Path] = [Path(sys.executable).with_name("cpb"), "status", RUN, "--watch", "--bucket", "."]
     with subprocess.Popen(command, cwd=run.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

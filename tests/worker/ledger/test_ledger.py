@@ -156,7 +156,7 @@ def test_the_summary_counts_states_causes_shards_and_plates(run: RecordedRun) ->
     assert summary["run"] == RUN
     assert summary["complete"] is False
     assert summary["image_sets"] == sum(summary["states"].values()) == 24
-    assert summary["causes"] == {"not_run": 19}
+    assert summary["causes"] == {"pipeline_error": 4, "not_run": 15}
     assert summary["shards"] == {
         "planned": 6,
         "with_manifest": 2,

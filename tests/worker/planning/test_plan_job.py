@@ -99,12 +99,11 @@ def test_load_data_for_a_pipeline_that_reads_none_is_refused(bucket: FolderStora
         plan(bucket)
 
 
-def test_pipeline_that_would_only_write_batch_files_is_refused(bucket: FolderStorage) -> None:
+def test_pipeline_with_createbatchfiles_left_on_is_planned(bucket: FolderStorage) -> None:
     module = "CreateBatchFiles:[module_num:2|svn_version:'Unknown'|variable_revision_number:8|enabled:True]\n"
     text = pipeline_text().replace("ModuleCount:1", "ModuleCount:2") + "\n" + module
     bucket.write("analysis.cppipe", text.encode())
-    with pytest.raises(InvalidField, match="CreateBatchFiles is left on"):
-        plan(bucket)
+    assert plan(bucket).image_set_count == 3  # the driver switches it off
 
 
 def test_pipeline_that_leaves_out_rows_is_refused(bucket: FolderStorage) -> None:

@@ -24,7 +24,6 @@ def test_a_plate_in_order_has_no_findings() -> None:
     ("modules", "subject"),
     [
         ([measure(["OrigDNA"]), EXPORT], "LoadData"),
-        ([load_data("Plate"), EXPORT, module("CreateBatchFiles")], "CreateBatchFiles"),
         ([load_data("Plate"), measure(["OrigDNA"])], "ExportToSpreadsheet"),
         ([load_data("Plate"), module("SaveImages", ("Saved file format", "mat"))], "SaveImages, module 1: mat"),
         ([load_data("Plate", "Nope"), EXPORT], "Metadata_Nope"),
@@ -33,6 +32,12 @@ def test_a_plate_in_order_has_no_findings() -> None:
 def test_modules_that_let_nothing_succeed_stop_all(modules: list[str], subject: str) -> None:
     findings = findings_of(sites(["A01"]), cppipe(*modules))
     assert subject in [finding.subject for finding in findings if finding.stops_all]
+
+
+def test_createbatchfiles_left_on_is_told_and_stops_nothing() -> None:
+    modules = [load_data("Plate", "Well", "Site"), measure(["OrigDNA"]), EXPORT, module("CreateBatchFiles")]
+    (finding,) = findings_of(sites(["A01"]), cppipe(*modules))
+    assert (finding.subject, finding.severity) == ("CreateBatchFiles", Severity.WARNING)
 
 
 def test_a_pipeline_that_saves_images_needs_no_tables() -> None:

@@ -11,17 +11,21 @@ from rich.table import Column, Table
 
 from cellpainting.cli.bucket import BUCKET
 from cellpainting.cli.ledger_view import counts_line, ledger_view
+from cellpainting.errors import InvalidRequest
 from cellpainting.ledger import Ledger, LedgerReader, write_ledger
 from cellpainting.ledger.runs import ListedRun, list_runs, read_request
 from cellpainting.storage import Storage
 
 POLL_S = 5.0  # between two looks at a run; a shard takes minutes
+DISPATCH_S = 120.0  # until a run must be there whose message was just sent: as long as the dispatcher may take
 
 
 @click.command()
 @click.argument("run", required=False)
 @BUCKET
-@click.option("--watch", is_flag=True, help="look again until nothing of the run is left to wait for")
+@click.option(
+    "--watch", is_flag=True, help="wait for the run to begin, and look again until nothing of it is left to wait for"
+)
 @click.option("--json", "as_json", is_flag=True, help="print summary.json in place of the table")
 def status(run: str | None, bucket: Storage, watch: bool, as_json: bool) -> int:
     """Count a run's image sets by state, and write its ledger.csv and summary.json; without RUN, list all runs.
@@ -34,7 +38,7 @@ def status(run: str | None, bucket: Storage, watch: bool, as_json: bool) -> int:
     if run is None:
         _print_runs(list_runs(bucket), console, as_json)
         return 0
-    read_request(bucket, run)
+    _require_run(bucket, run, wait_s=DISPATCH_S if watch else 0)
     reader = LedgerReader(bucket, run)
     ledger = _watch(_looks(reader), console, is_silent=as_json) if watch else reader.read()
     write_ledger(bucket, ledger)
@@ -43,6 +47,19 @@ def status(run: str | None, bucket: Storage, watch: bool, as_json: bool) -> int:
     else:
         console.print(ledger_view(ledger))
     return 0 if ledger.is_complete else 1
+
+
+def _require_run(bucket: Storage, run: str, *, wait_s: float) -> None:
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            read_request(bucket, run)
+        except InvalidRequest:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def _looks(reader: LedgerReader) -> Iterator[Ledger]:

@@ -20,7 +20,6 @@ def plan_run(run: RunRecord, storage: Storage, read_source: ReadSource, cellprof
     CellPaintingError
         If nothing could succeed, or the storage fails.
     """
-    storage.delete(run.keys.planning_failure)
     try:
         plan = plan_job(run.job, storage, read_source)
         pending = find_pending(run, plan, storage, cellprofiler_version=cellprofiler_version)

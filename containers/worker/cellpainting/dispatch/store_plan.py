@@ -32,6 +32,7 @@ def store_plan(keys: RunKeys, plan: RunPlan, pending: Sequence[int], storage: St
             storage.write(keys.plan_record, replace(earlier, digest="").to_json())
         _write_shards(keys, plan, storage)
     storage.write(keys.plan_record, record.to_json())
+    _forget_failure(keys, storage)
     return record
 
 
@@ -45,6 +46,13 @@ def read_plan_record(keys: RunKeys, storage: Storage) -> PlanRecord | None:
 def largest_shard_groups(plan: RunPlan) -> int:
     """Groups of the largest shard."""
     return max(len(shard.groups) for shard in plan.shards)
+
+
+def _forget_failure(keys: RunKeys, storage: Storage) -> None:
+    """Empty the reason why an earlier try to plan failed; who plans need not be allowed to delete."""
+    with suppress(MissingInput):
+        if storage.read(keys.planning_failure):
+            storage.write(keys.planning_failure, b"")
 
 
 def _write_shards(keys: RunKeys, plan: RunPlan, storage: Storage) -> None:

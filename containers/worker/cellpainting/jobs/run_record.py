@@ -64,7 +64,7 @@ class RunKeys:
 
     @property
     def planning_failure(self) -> str:
-        """Why the run could not be planned when that was last tried, by a job."""
+        """Why the run could not be planned when a job last tried; empty once it was."""
         return self.folder + "planning_failure.txt"
 
     @property

@@ -136,8 +136,10 @@ def _outcome(planned: ImageSet, shard: ShardState, result: ShardResult | None, l
         return Outcome(planned, state, loss.reason, loss.cause)
     if result and result.replanned:
         return Outcome(planned, State.NOT_RUN, REPLANNED, Cause.NOT_RUN)
-    if shard == ShardState.WITH_MANIFEST and result:
-        return Outcome(planned, State.NOT_RUN, result.reason or LEFT_OUT, Cause.NOT_RUN)
+    if shard == ShardState.WITH_MANIFEST and result and result.reason:
+        return Outcome(planned, State.FAILED, result.reason, Cause.PIPELINE_ERROR)
+    if shard == ShardState.WITH_MANIFEST:
+        return Outcome(planned, State.NOT_RUN, LEFT_OUT, Cause.NOT_RUN)
     return Outcome(planned, State.NOT_RUN, AT_WORK if result else WAITING, Cause.NOT_RUN)
 
 

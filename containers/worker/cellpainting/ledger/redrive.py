@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellpainting.ledger.image_set import Cause
-from cellpainting.ledger.ledger import Ledger
+from cellpainting.ledger.ledger import Ledger, ShardState
 
 ADVICE = {
     Cause.INPUT_MISSING: "upload the images that ledger.csv names, then name this cause with --cause",
@@ -42,7 +42,9 @@ def not_done(ledger: Ledger) -> list[NotDone]:
             image_sets[outcome.cause] += 1
             shards[outcome.cause].add(outcome.image_set.shard)
     planned = {outcome.image_set.shard for outcome in ledger.outcomes}
-    shards[Cause.NOT_RUN] |= ledger.failed_shards.keys() - planned
+    for shard in ledger.failed_shards.keys() - planned:
+        is_lost = ledger.shards[shard] == ShardState.LOST
+        shards[Cause.NOT_RUN if is_lost else Cause.PIPELINE_ERROR].add(shard)
     return [NotDone(cause, image_sets[cause], len(shards[cause])) for cause in Cause if shards[cause]]
 
 

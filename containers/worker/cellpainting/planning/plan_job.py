@@ -115,10 +115,6 @@ def _require_fitting(job: RunCellProfiler, pipeline: Pipeline) -> None:
         )
     if pipeline.reads_load_data and not is_table:
         raise InvalidField("pipeline", job.pipeline, "it reads load data (LoadData); name the table in 'load_data'")
-    if pipeline.writes_batch_files and not job.batch_data:
-        raise InvalidField(
-            "pipeline", job.pipeline, "CreateBatchFiles is left on: it would measure nothing; switch it off"
-        )
     if any(module.says(ROW_RANGE, "Yes") for module in pipeline.enabled("LoadData")):
         raise InvalidField(
             "pipeline", job.pipeline, f"LoadData has {ROW_RANGE!r} switched on; switch it off and name 'groups' instead"

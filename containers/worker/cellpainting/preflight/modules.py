@@ -18,13 +18,12 @@ def check_modules(job: RunCellProfiler, pipeline: Pipeline) -> Iterator[Finding]
         yield from _format(module)
     if pipeline.writes_batch_files and not job.batch_data:
         yield Finding(
-            Severity.ERROR,
+            Severity.WARNING,
             "CreateBatchFiles",
-            "the module is enabled: CellProfiler would write Batch_data.h5 and measure nothing",
-            "disable it and export the pipeline again",
+            "the module is left on: plain CellProfiler would write Batch_data.h5 and measure nothing",
+            "none is needed, it is switched off for the run; disable it before running the pipeline elsewhere",
         )
     yield from _results(pipeline)
-    yield from _range_of_rows(pipeline)
 
 
 def _image_set_source(job: RunCellProfiler, pipeline: Pipeline) -> Iterator[Finding]:
@@ -71,14 +70,3 @@ def _results(pipeline: Pipeline) -> Iterator[Finding]:
             "the pipeline measures and exports no tables: only the images that it saves would be left",
             "add or enable the module, unless the images are all that is wanted",
         )
-
-
-def _range_of_rows(pipeline: Pipeline) -> Iterator[Finding]:
-    for module in pipeline.enabled("LoadData"):
-        if module.says("Process just a range of rows?", "Yes"):
-            yield Finding(
-                Severity.WARNING,
-                f"LoadData: rows {module.value('Rows to process').replace(',', ' to ')}",
-                "the module processes just a range of rows, which it would apply to each group on its own",
-                "set 'Process just a range of rows?' to No; the request's 'groups' choose what is done",
-            )
