@@ -3,7 +3,7 @@
 Row A of the shipped small plate (6 image sets of 5 channels) is measured with the shipped pipeline, by hand and by
 the worker in turn, so that a machine that gets slower does so for both. The worker reads the images in place, from a
 folder that stands for the bucket, and does all that it does on AWS but for the transfer: it looks for damaged files,
-runs CellProfiler under the driver, checks the tables, publishes them, and writes log, manifest and ledger. Processor
+runs CellProfiler under the driver, checks the tables, publishes them, and writes log and manifest. Processor
 time is told beside wall time: it depends less on what else the machine does.
 
     CELLPROFILER=.cellprofiler/bin/cellprofiler .venv/bin/python benchmarks/worker_overhead.py [--pairs N]
@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,6 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # run as a script, Python knows this file's own folder only
 
-from cellpainting.jobs import RunRecord, parse_job  # noqa: E402
 from examples.small_plate.make_images import SMALL_PLATE, write_plate  # noqa: E402
 
 PIPELINE = REPOSITORY / "examples" / "small_plate" / "small_plate.cppipe"
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         bucket = fill_bucket(folder / "bucket")
         by_hand = command_by_hand(cellprofiler, bucket, folder / "by_hand")
-        by_worker = command_of_worker(bucket)
+        by_worker = command_of_worker(bucket, folder)
         print("pair   by hand: wall, processor   cpb run: wall, processor   (seconds)")
         pairs = []
         for number in range(1, options.pairs + 1):
@@ -71,18 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fill_bucket(bucket: Path) -> Path:
-    """A bucket on disk with the plate, the pipeline and the request."""
+    """A bucket on disk with the plate and the pipeline."""
     write_plate(SMALL_PLATE, bucket / "plate")
     (bucket / "small_plate.cppipe").write_bytes(PIPELINE.read_bytes())
-    request = bucket / request_key()
-    request.parent.mkdir(parents=True)
-    request.write_text(json.dumps(REQUEST))
     return bucket
-
-
-def request_key() -> str:
-    """Where the worker expects the request."""
-    return RunRecord.of(parse_job(REQUEST), REQUEST).keys.request
 
 
 def command_by_hand(cellprofiler: str, bucket: Path, output: Path) -> list[str]:
@@ -92,10 +84,13 @@ def command_by_hand(cellprofiler: str, bucket: Path, output: Path) -> list[str]:
     return [cellprofiler, "-c", "-r", "-p", str(bucket / "small_plate.cppipe"), *places]
 
 
-def command_of_worker(bucket: Path) -> list[str]:
-    """The command of the Batch job."""
-    cpb = Path(sys.executable).with_name("cpb")
-    return [str(cpb), "run", "--request", (bucket / request_key()).as_uri(), "--shard", "0"]
+def command_of_worker(bucket: Path, folder: Path) -> list[str]:
+    """The command of the Batch job, as `cpb plan` writes it for any cluster."""
+    (folder / "request.json").write_text(json.dumps(REQUEST))
+    command = [str(Path(sys.executable).with_name("cpb")), "plan", str(folder / "request.json")]
+    command += ["--engine", "commands", "-o", str(folder / "cluster"), "--bucket", str(bucket)]
+    subprocess.run(command, capture_output=True, check=True)
+    return shlex.split((folder / "cluster" / "commands.txt").read_text())
 
 
 def cost_of(command: Sequence[str], cellprofiler: str) -> Cost:
