@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,13 @@ from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.cli.main import cpb
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs import parse_message
-from cellpainting.ledger import State
-from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
+from cellpainting.ledger import Cause, State
+from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 from tests.local.conftest import LocalUp, start_local_up
 
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
+PACKAGE = REPOSITORY / "containers" / "worker" / "cellpainting"
 PAGES = sorted([README, REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")])
 
 NEEDS_AN_ACCOUNT = {
@@ -36,7 +38,9 @@ RUN_ELSEWHERE = {
 }
 SET_PATH = "export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
 LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
+SET_CELLPROFILER = "export CELLPROFILER=$PWD/.cellprofiler/bin/cellprofiler"
 LOCAL_RUN = "cpb local run "
+WHOLE_PLATE, OWN_CLUSTER = "cpb preflight ", SET_CELLPROFILER  # how the blocks of these sections begin
 WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
 
 
@@ -54,8 +58,8 @@ def commands() -> list[str]:
     return [command for block in shell_blocks() for command in block]
 
 
-def aws_block(first: str) -> list[str]:
-    """The block of `aws` commands that starts with a given command."""
+def block_of(first: str) -> list[str]:
+    """The block of commands that starts with a given command."""
     (found,) = [block for block in shell_blocks() if block[0].startswith(first)]
     return found
 
@@ -76,6 +80,7 @@ def shell(script: list[str], folder: Path, environment: dict[str, str] | None = 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
     handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
+    handled |= {*block_of(WHOLE_PLATE), *block_of(OWN_CLUSTER)}
     unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
     assert unknown == []
     assert handled <= set(commands())
@@ -97,12 +102,14 @@ def test_what_the_machine_must_have_is_told_in_the_installer_s_own_words() -> No
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Path:
-    """Where a reader stands: a plate, the request of README, the published example's folder, the examples."""
+    """Where a reader stands: a plate, the requests of README, the published example's folder, the examples."""
     for name, pipeline in (("my_plate", "analysis.cppipe"), ("ExampleVitraImages", "ExampleVitra.cppipe")):
         write_site(tmp_path / name / "images", "A01")
         (tmp_path / name / pipeline).write_bytes(SPOTS_PIPELINE.read_bytes())
-    (request,) = blocks(README, "json")
-    (tmp_path / "plate1.json").write_text(request)
+    (tmp_path / "my_plate" / "analysis_load_data.cppipe").write_bytes(LOAD_DATA_PIPELINE.read_bytes())
+    write_load_data(tmp_path / "my_plate" / "load_data.csv", Path("plate1/images"), [("P1", "A01", "1")])
+    for name, request in zip(("plate1.json", "plate.json"), blocks(README, "json"), strict=True):
+        (tmp_path / name).write_text(request)
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
 
@@ -127,7 +134,7 @@ def up(tmp_path: Path, cellprofiler: CellProfiler) -> Iterator[LocalUp]:
 
 @pytest.mark.cellprofiler
 def test_aws_commands_work_against_the_local_cloud(reader: Path, up: LocalUp) -> None:
-    local, on_aws = aws_block("aws s3 sync my_plate"), aws_block("export AWS_BUCKET=")
+    local, on_aws = block_of("aws s3 sync my_plate"), block_of("export AWS_BUCKET=")
     assert sorted(local + on_aws) == sorted(command for command in commands() if command.startswith(WITH_AWS))
     without_lookups = {name: value for name, value in up.variables.items() if name not in ("AWS_BUCKET", "SQS_URL")}
     # Version 1 of `aws` takes the endpoint of SQS from the option only.
@@ -139,6 +146,29 @@ def test_aws_commands_work_against_the_local_cloud(reader: Path, up: LocalUp) ->
         assert up.summary(run.run_id)["states"]["done"] == 1
     assert "1 done" in shell(local[2:], reader, up.variables)
     assert (reader / "plate1_results" / "Image.csv").exists()
+
+
+@pytest.mark.cellprofiler
+def test_whole_plate_is_checked_sent_watched_and_sent_again(reader: Path, up: LocalUp) -> None:
+    preflight, submit, *later = block_of(WHOLE_PLATE)
+    upload, *_ = block_of("aws s3 sync my_plate")
+    printed = shell([upload, preflight, submit], reader, up.variables)
+    (run,) = parse_message((reader / "plate.json").read_text())
+    assert printed.splitlines()[-1] == run.run_id
+    printed = shell(later, reader, up.variables)
+    assert f"{run.run_id}: complete, 1 image sets" in printed
+    assert "no shard failed" in printed
+    assert "nothing to send again" in printed
+    assert (up.folder / run.job.output / "P1" / "analysis" / "P1-A01-1" / "Image.csv").exists()
+
+
+@pytest.mark.cellprofiler
+def test_whole_plate_is_measured_without_aws(reader: Path, cellprofiler: CellProfiler) -> None:
+    set_cellprofiler, *commands_of_block = block_of(OWN_CLUSTER)
+    assert set_cellprofiler == SET_CELLPROFILER  # typed where `make setup` was
+    shutil.copytree(reader / "my_plate", reader / "my_bucket" / "plate1")
+    printed = shell(commands_of_block, reader, {"CELLPROFILER": str(cellprofiler.command)})
+    assert "plate1: complete, 1 image sets; 1 shards: 1 ended" in printed
 
 
 def test_templates_can_be_looked_at_without_an_account(tmp_path: Path) -> None:
@@ -218,6 +248,19 @@ def test_every_state_is_described() -> None:
     assert [state for state in State if f"| `{state}` |" not in text] == []
 
 
+def test_every_cause_is_described() -> None:
+    text = (DOCS / "runs.md").read_text()
+    assert [cause for cause in Cause if f"| `{cause}` |" not in text] == []
+
+
+def test_every_variable_of_ours_is_described() -> None:
+    text = (DOCS / "cellprofiler.md").read_text()
+    code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    variables = set(re.findall(r"\bCPB_[A-Z_]+", code))
+    assert {"CPB_SCRATCH", "CPB_VCPUS"} <= variables
+    assert [variable for variable in sorted(variables) if f"| `{variable}` |" not in text] == []
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub and MkDocs make them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
@@ -241,4 +284,5 @@ def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
     text = README.read_text()
     assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == ["docs/images/demo_outlines.png"]
     assert "262 cells counted, 262 drawn" in text
-    assert json.loads(blocks(README, "json")[0])["output"].startswith("results/")  # not inside the mounted folder
+    for request in blocks(README, "json"):
+        assert json.loads(request)["output"].startswith("results/")  # not inside the mounted folder

@@ -3,30 +3,61 @@
 `small_plate/request.json` is run by test_demo.py, and the published examples on their own images by tests/local.
 """
 
+import json
 import os
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.jobs import parse_message
+from cellpainting.jobs import RunCellProfiler, parse_message
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
-from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
+from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 
 REQUESTS = sorted((REPOSITORY / "examples").glob("*.json"))
+JOB_FILE = REPOSITORY / "examples" / "distributed_cellprofiler_job.json"
+MOUNT = "/home/ubuntu/bucket"  # where Distributed-CellProfiler shows the bucket
+IMAGE_SETS = (("P1", "A01", "1"), ("P1", "A01", "2"))
+
+
+def write_inputs(bucket: Path, job: RunCellProfiler) -> None:
+    """Put small images where a request expects its own, with a pipeline and, if it names one, load data."""
+    pipeline = bucket / job.pipeline
+    pipeline.parent.mkdir(parents=True, exist_ok=True)
+    pipeline.write_bytes((LOAD_DATA_PIPELINE if job.load_data else SPOTS_PIPELINE).read_bytes())
+    if not job.load_data:
+        write_site(bucket / str(job.input), "A01")
+        return
+    told, images = job.path_remap[0] if job.path_remap else (f"{MOUNT}/{job.input}/images", f"{job.input}/images")
+    write_load_data(bucket / job.load_data, Path(told), IMAGE_SETS)
+    for plate, well, site in IMAGE_SETS:
+        write_site(bucket / images, well, plate=plate, site=site)
+
+
+def job_file_of_objects(folder: Path) -> Path:
+    """The job file with its groups as objects, as Distributed-CellProfiler's `--print-groups` gives them."""
+    document = json.loads(JOB_FILE.read_text())
+    for group in document["groups"]:
+        group["Metadata"] = dict(pair.split("=") for pair in group["Metadata"].split(","))
+    document["output"] = "projects/example/workspace/analysis/of_objects/"  # else it would be the same run
+    path = folder / "job_file_of_objects.json"
+    path.write_text(json.dumps(document))
+    return path
 
 
 @pytest.mark.cellprofiler
 def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: CellProfiler) -> None:
-    runs = [run for path in REQUESTS for run in parse_message(path.read_text())]
-    assert len(runs) > len(REQUESTS) >= 4
+    requests = [*REQUESTS, job_file_of_objects(tmp_path)]
+    runs = [run for path in requests for run in parse_message(path.read_text())]
+    assert len(runs) > len(requests) >= 6
     for run in runs:
-        write_site(tmp_path / run.job.input, "A01")
-        (tmp_path / run.job.pipeline).write_bytes(SPOTS_PIPELINE.read_bytes())
+        write_inputs(tmp_path / "plates", run.job)
+    folders = sorted({PurePosixPath(run.job.pipeline).parts[0] for run in runs})
+    uploads = [f"--upload={tmp_path}/plates/{folder}={folder}" for folder in folders]
     ended = subprocess.run(
-        ["cpb", "local", "run", *map(str, REQUESTS), "--upload", f"{tmp_path}/examples=examples"],
+        ["cpb", "local", "run", *map(str, requests), *uploads],
         env={**os.environ, "CELLPROFILER": str(cellprofiler.command)},
         cwd=tmp_path,
         capture_output=True,
@@ -35,4 +66,7 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     bucket = FolderStorage(tmp_path / "cpb-data" / "bucket")
-    assert all(read_ledger(bucket, run.run_id).counts["done"] == 1 for run in runs)
+    for run in runs:
+        assert read_ledger(bucket, run.run_id).counts["done"] == (len(IMAGE_SETS) if run.job.load_data else 1)
+        if run.job.load_data:
+            assert (bucket.root / run.job.output / "P1/analysis/P1-A01-2/Image.csv").exists()
