@@ -160,12 +160,13 @@ def test_the_image_does_a_shard_as_by_hand(
     for path in [writable, *writable.rglob("*")]:
         os.chown(path, WORKER_UID, WORKER_UID)
 
-    engine.run(
-        "run",
-        "--request=file:///bucket/runs/in-the-image/request.json",
-        "--shard=0",
-        mounts={bucket: "/bucket", scratch: "/tmp"},  # noqa: S108 - inside the image
-    )
+    for what in ("--plan", "--shard=0"):
+        engine.run(
+            "run",
+            "--request=file:///bucket/runs/in-the-image/request.json",
+            what,
+            mounts={bucket: "/bucket", scratch: "/tmp"},  # noqa: S108 - inside the image
+        )
 
     manifest = json.loads((bucket / "runs" / "in-the-image" / "shards" / "0.json").read_text())
     assert manifest["cellprofiler_version"] == "4.2.8.1"
