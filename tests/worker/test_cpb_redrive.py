@@ -126,3 +126,10 @@ def test_a_run_that_could_not_be_planned_is_sent_again(tmp_path: Path, queue: Ca
     run.lose(0, Cause.NOT_RUN, "the run could not be planned: a.cppipe is not there")
     call(run)
     assert [sent["redrive"] for sent in queue()] == [["not_run"]]
+
+
+def test_what_is_sent_is_one_object_for_programs(run: RecordedRun, queue: Callable[[], list[Any]]) -> None:
+    document = json.loads(call(run, "--json", "--cause", "timeout").output)
+    assert [one["cause"] for one in document["not_done"] if one["sent_again"]] == ["timeout"]
+    assert {one["cause"]: one["image_sets"] for one in document["not_done"]}["input_missing"] == 1
+    assert [sent["redrive"] for sent in queue()] == [["timeout"]]

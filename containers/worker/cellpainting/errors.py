@@ -30,10 +30,6 @@ class MissingInput(CellPaintingError, FileNotFoundError):
     """A pipeline, folder or image that the request names is not in the storage."""
 
 
-class DamagedInput(CellPaintingError, ValueError):
-    """An image that is there but cannot be what it claims to be: empty, truncated, not decodable."""
-
-
 class CellProfilerNotFound(CellPaintingError, FileNotFoundError):
     """No usable CellProfiler on this machine."""
 

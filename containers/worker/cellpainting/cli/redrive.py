@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -39,7 +40,10 @@ from cellpainting.storage import Storage
     help="memory per job  [default: for out_of_memory twice what it had]",
 )
 @click.option("--queue-url", metavar="U", help=f"the queue to send to  [default: the one in {QUEUE_URL}]")
-def redrive(run: str, bucket: Storage, names: tuple[str, ...], memory: int | None, queue_url: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object in place of the table")
+def redrive(
+    run: str, bucket: Storage, names: tuple[str, ...], memory: int | None, queue_url: str | None, as_json: bool
+) -> int:
     """Send a run's own request again for what is not done, by cause. What is done is not done again.
 
     Example: cpb redrive small-plate --cause out_of_memory --memory 16000
@@ -47,17 +51,18 @@ def redrive(run: str, bucket: Storage, names: tuple[str, ...], memory: int | Non
     document = read_request(bucket, run)
     left = not_done(read_ledger(bucket, run))
     causes = _chosen(left, names)
-    if left:
-        Console().print(_table(left, causes))
-    if not causes:
-        click.echo(f"{run}: nothing to send again")
-        return 0
     if memory is None and Cause.OUT_OF_MEMORY in causes:
         memory = _twice_what_it_had(bucket, run, document)
-    message = Message(json.dumps(redriven(document, causes, memory)), (run,))
-    for sent in send([message], _queue(queue_url)):
-        limit = f", with {memory} MiB per job" if memory else ""
-        click.echo(f"{sent.run_ids[0]}: sent again for {', '.join(causes)}{limit}")
+    if causes:
+        message = Message(json.dumps(redriven(document, causes, memory)), (run,))
+        list(send([message], _queue(queue_url)))
+    if as_json:
+        click.echo(json.dumps(_document(run, left, causes, memory), indent=1))
+        return 0
+    if left:
+        Console().print(_table(left, causes))
+    limit = f", with {memory} MiB per job" if memory else ""
+    click.echo(f"{run}: sent again for {', '.join(causes)}{limit}" if causes else f"{run}: nothing to send again")
     return 0
 
 
@@ -72,6 +77,11 @@ def _table(left: list[NotDone], causes: Collection[Cause]) -> Table:
             one.cause, str(one.image_sets), str(one.shards), "yes" if one.cause in causes else "no", one.advice
         )
     return table
+
+
+def _document(run: str, left: list[NotDone], causes: Collection[Cause], memory: int | None) -> dict[str, Any]:
+    not_done = [{**asdict(one), "sent_again": one.cause in causes, "advice": one.advice} for one in left]
+    return {"run": run, "not_done": not_done, "memory_mib": memory}
 
 
 def _twice_what_it_had(bucket: Storage, run: str, document: Mapping[str, Any]) -> int:
