@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from moto.server import ThreadedMotoServer
 
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity, run
@@ -58,6 +59,16 @@ def write_load_data(path: Path, images: Path, image_sets: Iterable[tuple[str, st
         for plate, well, site in image_sets:
             files = [f"{plate}_{well}_s{site}_{channel}.tif" for channel in ("DNA", "Illum")]
             table.writerow([plate, well, site, *(cell for file in files for cell in (file, images))])
+
+
+@pytest.fixture(scope="module")
+def moto_url() -> Iterator[str]:
+    """AWS's APIs as moto serves them over HTTP, on a port of its own."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from moto.batch.models import batch_backends
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.jobs import RunRecord, parse_message
@@ -80,17 +79,13 @@ class Cloud:
 
 
 @pytest.fixture
-def session() -> Iterator[Any]:
+def session(moto_url: str) -> Iterator[Any]:
     """A Batch queue and definition whose jobs succeed at once, and a bucket, on moto's server."""
     default_user_config["batch"] = {"use_docker": False}
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
     session = boto3.Session("local", "local", region_name=REGION)
-    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
+    yield lambda service: session.client(service, endpoint_url=moto_url)
     for backends in (batch_backends, s3_backends, iam_backends):
         backends.reset()
-    server.stop()
 
 
 @pytest.fixture

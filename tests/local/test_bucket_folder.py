@@ -8,7 +8,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
 from cellpainting.local.bucket_folder import keep_in_folder
 
@@ -16,14 +15,10 @@ ACCOUNT = "123456789012"
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+def s3(moto_url: str) -> Iterator[Any]:
     session = boto3.Session("local", "local", region_name="us-east-1")
-    yield session.client("s3", endpoint_url=f"http://{host}:{port}")
+    yield session.client("s3", endpoint_url=moto_url)
     s3_backends.reset()
-    server.stop()
 
 
 def attach(s3: Any, folder: Path, **mounts: Path) -> None:

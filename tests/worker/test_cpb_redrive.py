@@ -8,7 +8,6 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 
 from cellpainting.cli.redrive import redrive
@@ -35,13 +34,10 @@ def run(tmp_path: Path) -> RecordedRun:
 
 
 @pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
+def queue(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
     """A queue on moto's server, named by the environment; gives the requests that were sent to it."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
     for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": moto_url,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -52,7 +48,6 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
     monkeypatch.setenv("SQS_URL", url)
     yield lambda: [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url).get("Messages", [])]
     sqs_backends.reset()
-    server.stop()
 
 
 def call(run: RecordedRun, *arguments: str) -> Result:

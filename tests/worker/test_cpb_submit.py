@@ -3,14 +3,12 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cellpainting.jobs import parse_message
 from cellpainting.storage import S3Storage
@@ -55,20 +53,11 @@ class Cloud:
         return bodies
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def cloud(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Cloud:
+def cloud(moto_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Cloud:
     """A bucket with a small plate, and an empty queue."""
     session = boto3.Session("local", "local", region_name="us-east-1")
-    s3, sqs = session.client("s3", endpoint_url=server), session.client("sqs", endpoint_url=server)
+    s3, sqs = session.client("s3", endpoint_url=moto_url), session.client("sqs", endpoint_url=moto_url)
     s3.create_bucket(Bucket="data")
     bucket = S3Storage("data", s3)
     folder = bucket_with(tmp_path / "plate", ROWS)
@@ -78,7 +67,7 @@ def cloud(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Cloud:
     bucket.write("p/analysis.cppipe", PIPELINE)
     queue_url = sqs.create_queue(QueueName=request.node.name[:70].replace("[", "-").replace("]", ""))["QueueUrl"]
     variables = {
-        "AWS_ENDPOINT_URL": server,
+        "AWS_ENDPOINT_URL": moto_url,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",

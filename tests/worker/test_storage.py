@@ -10,25 +10,15 @@ import pytest
 from botocore.config import Config
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from cellpainting.errors import InvalidRequest, MissingInput, StorageUnavailable
 from cellpainting.storage import FolderStorage, S3Storage, Storage, open_uri
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3(s3_server: str) -> S3Storage:
+def s3(moto_url: str) -> S3Storage:
     session = boto3.Session("local", "local", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=s3_server)
+    client = session.client("s3", endpoint_url=moto_url)
     client.create_bucket(Bucket="data")
     for item in client.list_objects_v2(Bucket="data").get("Contents", []):
         client.delete_object(Bucket="data", Key=item["Key"])
@@ -139,13 +129,13 @@ def test_refused_head_is_not_taken_for_a_missing_key(stubbed: tuple[S3Storage, S
 
 
 def test_public_bucket_is_read_without_credentials(
-    s3: S3Storage, s3_server: str, monkeypatch: pytest.MonkeyPatch
+    s3: S3Storage, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.write("private.tif", b"content")
     s3._client.put_object(Bucket="data", Key="image.tif", Body=b"content", ACL="public-read")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert S3Storage.public("data").read("image.tif") == b"content"
     with pytest.raises(MissingInput, match="not for everyone to read"):

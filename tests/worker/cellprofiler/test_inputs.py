@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.s3.models import s3_backends
 
 from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.cellprofiler.inputs import Inputs, local_path
@@ -18,16 +18,13 @@ from tests.worker.cellprofiler.conftest import states, wells
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An S3 server that every client of this process speaks to."""
-    started = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    started.start()
-    host, port = started.get_host_and_port()
+def server(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An S3 server, with no bucket yet, that every client of this process speaks to."""
     values = {"ACCESS_KEY_ID": "local", "SECRET_ACCESS_KEY": "local", "DEFAULT_REGION": "us-east-1"}
-    for name, value in {**values, "ENDPOINT_URL": f"http://{host}:{port}"}.items():
+    for name, value in {**values, "ENDPOINT_URL": moto_url}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     yield
-    started.stop()
+    s3_backends.reset()
 
 
 def bucket_of(name: str, folder: Path, suffix: str = "") -> tuple[S3Storage, Counter[str]]:
