@@ -44,5 +44,13 @@ class StorageUnavailable(CellPaintingError, OSError):
     exit_status = 75  # EX_TEMPFAIL: the one status that the job definition's retry rules try again
 
 
+class StorageFull(CellPaintingError, OSError):
+    """A disk that results are written to has no room left. What was written before it was full is whole."""
+
+
+class DamagedImage(CellPaintingError, ValueError):
+    """An image file that is not whole, or is not an image that can be used."""
+
+
 class LocalCloudError(CellPaintingError, RuntimeError):
     """The local cloud could not be started or did not come to an end."""

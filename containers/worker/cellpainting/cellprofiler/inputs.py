@@ -10,7 +10,7 @@ from threading import Lock
 from cellpainting.errors import CellProfilerFailed, InvalidRequest, MissingInput, StorageUnavailable
 from cellpainting.images.damage import find_damage
 from cellpainting.ledger import StoredFile
-from cellpainting.storage import FolderStorage, S3Storage, Storage, split_public_uri
+from cellpainting.storage import FolderStorage, Sources, Storage, split_public_uri
 
 FETCHERS = 16  # more threads gain nothing: Python code is the limit then
 NOTHING_KNOWN: Mapping[str, StoredFile] = {}
@@ -62,7 +62,7 @@ class Inputs:
         self._bucket, self._images_from, self._scratch = bucket, images_from, scratch
         self._uses = Counter(place for places in groups for place in set(places))
         self._fetched: dict[str, Future[Input]] = {}
-        self._public: dict[str, S3Storage] = {}
+        self._sources = Sources(images_from)
         self._lock = Lock()
         self._fetchers = ThreadPoolExecutor(FETCHERS)
 
@@ -109,24 +109,15 @@ class Inputs:
         return Input(path, stored, damage=find_damage(path) or "")
 
     def _placed(self, place: str, known: StoredFile | None) -> tuple[Path, StoredFile]:
-        if place.startswith("s3://"):
-            bucket, key = split_public_uri(place)
-            path = local_path(self._scratch, place)
-            item = self._other(bucket).download(key, path)
-            return path, StoredFile(place, item.size, item.etag)
-        if isinstance(self._images_from, FolderStorage):
+        storage, key = self._sources.of(place)
+        if storage is self._images_from and isinstance(self._images_from, FolderStorage):
             path = self._images_from.path(place)
             stored = known or StoredFile.of(self._bucket.stat(place))
             _require_size(path, stored)
             return path, stored
         path = local_path(self._scratch, place)
-        return path, StoredFile.of(self._images_from.download(place, path))
-
-    def _other(self, bucket: str) -> S3Storage:
-        with self._lock:
-            if bucket not in self._public:
-                self._public[bucket] = S3Storage.public(bucket)
-            return self._public[bucket]
+        item = storage.download(key, path)
+        return path, StoredFile(place, item.size, item.etag)
 
 
 def _require_size(path: Path, stored: StoredFile) -> None:

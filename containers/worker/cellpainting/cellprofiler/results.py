@@ -1,7 +1,6 @@
 """A group's results on their way to the bucket."""
 
 import hashlib
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +19,6 @@ def publish(storage: Storage, folder: Path, prefix: str) -> tuple[StoredFile, ..
     keys = [f"{prefix}/{path.relative_to(folder).as_posix()}" for path in files]
     with ThreadPoolExecutor(UPLOADERS) as uploaders:
         return tuple(uploaders.map(_upload, [storage] * len(files), files, keys))
-
-
-def delete_stale(storage: Storage, earlier: Sequence[StoredFile], published: Sequence[StoredFile]) -> None:
-    """Delete what an earlier attempt left and this one did not make."""
-    kept = {file.key for file in published}
-    for file in earlier:
-        if file.key not in kept:
-            storage.delete(file.key)
 
 
 def _upload(storage: Storage, path: Path, key: str) -> StoredFile:

@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from cellpainting.cellprofiler.driver import Setting
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.cellprofiler.log import MARK, ShardLog
-from cellpainting.cellprofiler.resume import MadeWith, ShardWork
 from cellpainting.cellprofiler.shard import Shard, measure_groups
 from cellpainting.errors import CellPaintingError, InvalidRequest, StorageUnavailable
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import RunRecord
 from cellpainting.ledger import Manifest, StoredFile
+from cellpainting.ledger.shard_work import MadeWith, ShardWork
 from cellpainting.planning import ShardPlan
+from cellpainting.shard_log import MARK, ShardLog
 from cellpainting.storage import Storage
 
 SCRATCH = "CPB_SCRATCH"  # the folder for temporary files, where it is not the system's own

@@ -10,15 +10,15 @@ from cellpainting.cellprofiler.conclude import conclude
 from cellpainting.cellprofiler.driver import Driver, Setting
 from cellpainting.cellprofiler.group import PlacedGroup
 from cellpainting.cellprofiler.inputs import Inputs, require_visible
-from cellpainting.cellprofiler.log import ShardLog
 from cellpainting.cellprofiler.look_ahead import LookAhead
 from cellpainting.cellprofiler.measure import GroupRun, Rules, measure
 from cellpainting.cellprofiler.results import publish
-from cellpainting.cellprofiler.resume import ShardWork
 from cellpainting.cellprofiler.tally import Tally
 from cellpainting.jobs import RunRecord
 from cellpainting.ledger import GroupResult, ImageSet, list_images, write_plan
+from cellpainting.ledger.shard_work import ShardWork
 from cellpainting.planning import Group, ShardPlan
+from cellpainting.shard_log import ShardLog
 from cellpainting.storage import Storage
 
 

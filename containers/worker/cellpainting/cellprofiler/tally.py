@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from threading import Lock
 
-from cellpainting.cellprofiler.log import ShardLog
 from cellpainting.cellprofiler.process import Event
 from cellpainting.ledger import ImageSet
+from cellpainting.shard_log import ShardLog
 
 
 class Tally:

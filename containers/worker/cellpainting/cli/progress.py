@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from cellpainting.cellprofiler.log import MARK
+from cellpainting.shard_log import MARK
 
 MEASURED = re.compile(r"image set \d+ measured .*\((?P<done>\d+) of (?P<total>\d+)\)")
 

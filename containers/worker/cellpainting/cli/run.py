@@ -12,7 +12,6 @@ import click
 
 from cellpainting.cellprofiler.discover import image_set_reader
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
-from cellpainting.cellprofiler.log import MARK
 from cellpainting.cellprofiler.run import Capacity
 from cellpainting.cellprofiler.run import run as run_shard
 from cellpainting.dispatch.planning_job import plan_run
@@ -22,6 +21,7 @@ from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest
 from cellpainting.planning import ShardPlan
+from cellpainting.shard_log import MARK
 from cellpainting.storage import FolderStorage, Storage, open_uri
 
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"  # set by Batch in the children of an array job

@@ -12,7 +12,7 @@ from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.ledger.reader import read_ledger
 from cellpainting.planning.plan_job import RunPlan
 from cellpainting.planning.shard_plan import Group, ShardPlan
-from cellpainting.storage.base import Storage
+from cellpainting.storage import Sources, Storage
 
 READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
 
@@ -47,7 +47,7 @@ def find_pending(
     if run.job.is_plain_folder:  # one listing tells, also of what was added to the folder since
         done = {number for number, inputs in finished.items() if set(inputs) == _folder(run, storage)}
     elif most_inputs is None or len(files) <= most_inputs:
-        changed = find_changed(storage, files)
+        changed = find_changed(Sources(storage), files)
         done = {number for number, inputs in finished.items() if changed.isdisjoint(file.key for file in inputs)}
     else:
         return None

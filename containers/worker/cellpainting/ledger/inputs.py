@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from cellpainting.errors import MissingInput
 from cellpainting.ledger.manifest import StoredFile
-from cellpainting.storage import S3Storage, Storage, split_public_uri
+from cellpainting.storage import Sources, Storage
 
 READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
 
@@ -26,7 +26,7 @@ def list_images(storage: Storage, prefix: str) -> tuple[StoredFile, ...]:
     return stored
 
 
-def find_changed(storage: Storage, files: Iterable[StoredFile]) -> frozenset[str]:
+def find_changed(sources: Sources, files: Iterable[StoredFile]) -> frozenset[str]:
     """The keys of the files that are not there any more as they were, one HEAD request each. A key that is given with
     two versions has changed for one of them.
     """
@@ -35,20 +35,14 @@ def find_changed(storage: Storage, files: Iterable[StoredFile]) -> frozenset[str
         versions[file.key].add(file)
     differing = frozenset(key for key, found in versions.items() if len(found) > 1)
     known = {key: next(iter(found)) for key, found in versions.items() if key not in differing}
-    public = {bucket: S3Storage.public(bucket) for bucket in {_bucket(key) for key in known} if bucket}
 
     def is_changed(file: StoredFile) -> bool:
         with suppress(MissingInput):
-            bucket, key = split_public_uri(file.key) if _bucket(file.key) else ("", file.key)
-            item = (public[bucket] if bucket else storage).stat(key)
+            storage, key = sources.of(file.key)
+            item = storage.stat(key)
             return StoredFile(file.key, item.size, item.etag) != file
         return True
 
     with ThreadPoolExecutor(READERS) as readers:
         changed = readers.map(is_changed, known.values())
         return differing.union(key for key, is_new in zip(known, changed, strict=True) if is_new)
-
-
-def _bucket(key: str) -> str:
-    """The public bucket of a key that has its whole address; empty for a key of our own."""
-    return split_public_uri(key)[0] if key.startswith("s3://") else ""

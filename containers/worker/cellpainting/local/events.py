@@ -10,10 +10,10 @@ from typing import Any
 from moto.batch import models as batch
 from moto.events.models import events_backends
 
-from cellpainting.cellprofiler.log import MARK
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.function import Function
 from cellpainting.local.moto_models import ACCOUNT
+from cellpainting.shard_log import MARK
 
 RETRY_S = 2.0  # AWS waits one minute, then two
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cellpainting.cellprofiler.log import MARK
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.function import Function
+from cellpainting.shard_log import MARK
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -11,11 +11,11 @@ from moto.batch import models as batch
 from moto.batch.utils import JobStatus
 from moto.moto_api import state_manager
 
-from cellpainting.cellprofiler.log import MARK
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.attempt import Attempt, Outcome
 from cellpainting.local.container import ContainerHost
 from cellpainting.local.retry import is_retried, lower_keys
+from cellpainting.shard_log import MARK
 
 POLL_S = 0.2  # how soon a cancelled or newly unblocked job is noticed when nothing wakes the scheduler
 DEPENDENCY_FAILED = "Dependent Job failed"

@@ -12,11 +12,10 @@ from cellpainting.load_data import LoadData
 from cellpainting.preflight.channels import image_name
 from cellpainting.preflight.finding import Finding, Severity
 from cellpainting.preflight.image_sets import is_shared
-from cellpainting.storage import S3Storage, Storage, StoredObject, split_public_uri
+from cellpainting.storage import Sources, Storage, StoredObject
 
 WORKERS = 32  # as many connections as the S3 client keeps
 SUSPICIOUS = 0.1  # of the median size of a channel's files: LZW leaves an empty field of view larger than that
-S3 = "s3://"  # with it a place is in another bucket, a public one
 MD5 = re.compile(r"[0-9a-f]{32}")  # the ETag of an S3 object sent in one part tells its content
 
 Tell = Callable[[int, int], None]
@@ -57,14 +56,12 @@ def stat_files(places: Sequence[str], storage: Storage, tell: Tell) -> dict[str,
     StorageUnavailable
         If the storage itself fails.
     """
-    addresses = {place: split_public_uri(place) if place.startswith(S3) else ("", place) for place in places}
-    others = {bucket for bucket, _ in addresses.values() if bucket}
-    buckets: dict[str, Storage] = {"": storage} | {bucket: S3Storage.public(bucket) for bucket in others}
+    sources = Sources(storage)
 
     def stat(place: str) -> StoredObject | None:
-        bucket, key = addresses[place]
+        holder, key = sources.of(place)
         try:
-            return buckets[bucket].stat(key)
+            return holder.stat(key)
         except MissingInput:
             return None
 

@@ -42,6 +42,10 @@ class Storage(Protocol):
         """The whole of one object."""
         ...
 
+    def fetch(self, key: str) -> tuple[bytes, StoredObject]:
+        """The whole of one object, and what it is that was read."""
+        ...
+
     def write(self, key: str, content: bytes) -> None:
         """Replace one object at once: a reader sees the old content or the new, never a part."""
         ...

@@ -1,13 +1,14 @@
 """A folder that stands for a bucket: FSx for Lustre's /fsx, or the local cloud's bucket on disk."""
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.errors import InvalidRequest, MissingInput, StorageFull
 from cellpainting.storage.base import StoredObject
 
 PARTIAL = ".partial-"  # prefix of files that are being written; never listed
@@ -58,32 +59,35 @@ class FolderStorage:
     def read(self, key: str) -> bytes:
         return self._existing(key).read_bytes()
 
+    def fetch(self, key: str) -> tuple[bytes, StoredObject]:
+        stored = self.stat(key)
+        return self.path(key).read_bytes(), stored
+
     def write(self, key: str, content: bytes) -> None:
-        partial = self._partial(key)
-        partial.write_bytes(content)
-        partial.replace(self.path(key))
+        with self._partial(key) as partial:
+            partial.write_bytes(content)
+            partial.replace(self.path(key))
 
     def create(self, key: str, content: bytes) -> bool:
-        partial = self._partial(key)
-        partial.write_bytes(content)
-        try:
-            os.link(partial, self.path(key))  # a hard link fails when the name exists: one winner
-        except FileExistsError:
-            return False
-        finally:
-            partial.unlink()
+        with self._partial(key) as partial:
+            partial.write_bytes(content)
+            try:
+                os.link(partial, self.path(key))  # a hard link fails when the name exists: one winner
+            except FileExistsError:
+                return False
         return True
 
     def download(self, key: str, path: Path) -> StoredObject:
         stored = self.stat(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.path(key), path)
+        with _room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.path(key), path)
         return stored
 
     def upload(self, path: Path, key: str) -> None:
-        partial = self._partial(key)
-        shutil.copyfile(path, partial)
-        partial.replace(self.path(key))
+        with self._partial(key) as partial:
+            shutil.copyfile(path, partial)
+            partial.replace(self.path(key))
 
     def delete(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
@@ -105,12 +109,18 @@ class FolderStorage:
             raise MissingInput(f"{self.uri(key)} is not there; upload it, or correct the key")
         return path
 
-    def _partial(self, key: str) -> Path:
+    @contextmanager
+    def _partial(self, key: str) -> Iterator[Path]:
+        """A file to write to before it gets its name; what is left of it is removed."""
         folder = self.path(key).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
-        os.close(handle)
-        return Path(name)
+        with _room_for(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
+            os.close(handle)
+            try:
+                yield Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
 
     def _keys(self, prefix: str) -> Iterator[str]:
         for key in _files_below(self.path(prefix), prefix):
@@ -119,6 +129,18 @@ class FolderStorage:
         for mount, folder in self.mounts.items():
             if not prefix or mount.startswith(prefix + "/"):
                 yield from _files_below(folder, mount)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull(
+            f"{path}: {error.strerror}; free some space and do the same again: it goes on where it was"
+        ) from error
 
 
 def _files_below(folder: Path, prefix: str) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """An S3 bucket."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from boto3.exceptions import S3UploadFailedError
@@ -25,10 +25,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
+Taken = TypeVar("Taken")
+
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 FORBIDDEN = frozenset({"403", "AccessDenied"})
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32)
+# A connection that is silent for so many seconds is given up and tried again: S3 is never that slow.
+SILENCE_S = 20
+RETRIES = Config(
+    retries={"mode": "standard", "max_attempts": 8},
+    max_pool_connections=32,
+    connect_timeout=SILENCE_S,
+    read_timeout=SILENCE_S,
+)
 BODY_RETRIES_S = (0.1, 0.5, 2, 5)  # seconds before each; boto's own retries end where the body begins
 BROKEN_BODY = (IncompleteReadError, HTTPClientError, FlexibleChecksumError)
 CHUNK = 1024 * 1024  # bytes
@@ -43,9 +52,12 @@ class S3Storage:
         self._is_public = is_public
 
     @classmethod
-    def public(cls, bucket: str) -> "S3Storage":
+    def public(
+        cls, bucket: str, *, endpoint_url: str | None = None, region: str | None = None, connections: int = 32
+    ) -> "S3Storage":
         """A bucket of others, read without credentials: ours say nothing there."""
-        unsigned = boto3.client("s3", config=RETRIES.merge(Config(signature_version=UNSIGNED)))
+        config = RETRIES.merge(Config(signature_version=UNSIGNED, max_pool_connections=connections))
+        unsigned = boto3.client("s3", config=config, endpoint_url=endpoint_url, region_name=region)
         return cls(bucket, unsigned, is_public=True)
 
     def uri(self, key: str) -> str:
@@ -73,8 +85,10 @@ class S3Storage:
         return StoredObject(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def read(self, key: str) -> bytes:
-        with self._failures(key):
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return self.fetch(key)[0]
+
+    def fetch(self, key: str) -> tuple[bytes, StoredObject]:
+        return self._get(key, lambda answer: (answer["Body"].read(), _stored(answer, key)))
 
     def write(self, key: str, content: bytes) -> None:
         with self._failures(key):
@@ -92,12 +106,7 @@ class S3Storage:
 
     def download(self, key: str, path: Path) -> StoredObject:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._failures(key):
-            for wait_s in BODY_RETRIES_S:
-                with suppress(*BROKEN_BODY):
-                    return _save(self._client.get_object(Bucket=self.bucket, Key=key), key, path)
-                time.sleep(wait_s)
-            return _save(self._client.get_object(Bucket=self.bucket, Key=key), key, path)
+        return self._get(key, lambda answer: _save(answer, key, path))
 
     def upload(self, path: Path, key: str) -> None:
         with self._failures(key):
@@ -106,6 +115,14 @@ class S3Storage:
     def delete(self, key: str) -> None:
         with self._failures(key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def _get(self, key: str, take: "Callable[[GetObjectOutputTypeDef], Taken]") -> Taken:
+        with self._failures(key):
+            for wait_s in BODY_RETRIES_S:
+                with suppress(*BROKEN_BODY):
+                    return take(self._client.get_object(Bucket=self.bucket, Key=key))
+                time.sleep(wait_s)
+            return take(self._client.get_object(Bucket=self.bucket, Key=key))
 
     @contextmanager
     def _failures(self, key: str) -> Iterator[None]:
@@ -134,4 +151,8 @@ def _save(answer: "GetObjectOutputTypeDef", key: str, path: Path) -> StoredObjec
     with path.open("wb") as file:
         for chunk in answer["Body"].iter_chunks(CHUNK):
             file.write(chunk)
+    return _stored(answer, key)
+
+
+def _stored(answer: "GetObjectOutputTypeDef", key: str) -> StoredObject:
     return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))

@@ -6,17 +6,18 @@ has outcomes and is kept; or withdrawn: it has only outputs, which are deleted u
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from cellpainting.cellprofiler.results import delete_stale
 from cellpainting.errors import MissingInput
 from cellpainting.jobs import RunRecord
-from cellpainting.ledger import GroupResult, Manifest, StoredFile, find_changed, list_images
+from cellpainting.ledger.inputs import READERS, find_changed, list_images
+from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.planning import Group, ShardPlan
-from cellpainting.storage import Storage
+from cellpainting.storage import Sources, Storage
 
 WRITING_SHARE = 0.1  # of the time, at most: the progress of a shard of thousands of groups is megabytes
 
@@ -40,23 +41,38 @@ class MadeWith:
         )
 
 
+@dataclass(frozen=True)
+class Checks:
+    """What an earlier result has to stand up to. `sources` is where its inputs are now; `fingerprint` tells what a
+    group's results are made from beside files; `is_intact` looks at the results themselves.
+    """
+
+    sources: Sources
+    fingerprint: Callable[[Group], str]
+    is_intact: Callable[[GroupResult], bool] = lambda result: True
+
+
 class ShardWork:
     """A shard's groups: which are done, and what is left to do."""
 
-    def __init__(self, record: RunRecord, plan: ShardPlan, bucket: Storage, made_with: MadeWith) -> None:
+    def __init__(
+        self, record: RunRecord, plan: ShardPlan, bucket: Storage, made_with: MadeWith, checks: Checks | None = None
+    ) -> None:
         self._keys, self._plan, self._bucket, self._made_with = record.keys, plan, bucket, made_with
+        self._checks = checks or Checks(Sources(bucket), plan.fingerprint)
         self._started = time.monotonic()
         self._lock = Lock()
         self._written_at, self._writing_s = 0.0, 0.0
         self._finished = _manifest_at(record.keys.shard(plan.number), bucket)
         earlier = self._finished or _manifest_at(record.keys.progress(plan.number), bucket)
+        self.is_continued = earlier is not None
         found = {group.folder: group for group in earlier.groups} if earlier else {}
         self._done = self._still_good(record, found, earlier) if earlier else {}
         self._withdrawn = {
             folder: _withdrawn(group) for folder, group in found.items() if folder not in self._done and group.outputs
         }
         if self._finished and not self.is_finished:
-            self._write_progress()
+            self.write_progress()
             bucket.delete(record.keys.shard(plan.number))
             self._finished = None
 
@@ -97,6 +113,11 @@ class ShardWork:
         self._bucket.delete(self._keys.progress(self._plan.number))
         return manifest
 
+    def write_progress(self) -> None:
+        """Take down now what is done, whatever that costs: the work begins, or is interrupted."""
+        with self._lock:
+            self._write_progress()
+
     def _write_progress(self) -> None:
         started = time.monotonic()
         progress = self._manifest([*self.done, *self._withdrawn.values()], "")
@@ -135,12 +156,15 @@ class ShardWork:
         }
         if record.job.is_plain_folder:
             return {folder: one for folder, one in candidates.items() if self._is_folder_now(one, record.job.input)}
-        changed = find_changed(self._bucket, (file for result in candidates.values() for file in result.inputs))
-        return {
+        changed = find_changed(self._checks.sources, (file for result in candidates.values() for file in result.inputs))
+        current = {
             folder: result
             for folder, result in candidates.items()
             if not changed.intersection(file.key for file in result.inputs)
         }
+        with ThreadPoolExecutor(READERS) as readers:
+            intact = readers.map(self._checks.is_intact, current.values())
+            return {folder: current[folder] for folder, is_intact in zip(current, intact, strict=True) if is_intact}
 
     def _is_done(self, result: GroupResult, redrive: frozenset[str]) -> bool:
         """A request that is sent again does what was not measured; an attempt that goes on has done it already."""
@@ -154,12 +178,20 @@ class ShardWork:
         if not group.rows:
             return True
         image_sets = tuple(outcome.image_set for outcome in result.outcomes)
-        return result.fingerprint == self._plan.fingerprint(group) and image_sets == self._plan.image_sets(group)
+        return result.fingerprint == self._checks.fingerprint(group) and image_sets == self._plan.image_sets(group)
 
     def _is_folder_now(self, result: GroupResult, prefix: str | None) -> bool:
         with suppress(MissingInput):
             return set(list_images(self._bucket, prefix or "")) == set(result.inputs)
         return False
+
+
+def delete_stale(storage: Storage, earlier: Iterable[StoredFile], published: Iterable[StoredFile]) -> None:
+    """Delete what an earlier attempt left and this one did not make."""
+    kept = {file.key for file in published}
+    for file in earlier:
+        if file.key not in kept:
+            storage.delete(file.key)
 
 
 def _withdrawn(group: GroupResult) -> GroupResult:
