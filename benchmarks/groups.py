@@ -35,7 +35,7 @@ from moto.server import ThreadedMotoServer  # noqa: E402
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler  # noqa: E402
 from cellpainting.cellprofiler.process import ONE_THREAD, SAME_COLUMNS  # noqa: E402
 from cellpainting.cellprofiler.run import Capacity, run  # noqa: E402
-from cellpainting.jobs import RunRecord, parse_job  # noqa: E402
+from cellpainting.jobs import RunCellProfiler, RunRecord, parse_job  # noqa: E402
 from cellpainting.planning import ShardPlan  # noqa: E402
 from cellpainting.planning.plan_job import plan_job  # noqa: E402
 from cellpainting.storage import FolderStorage, S3Storage, Storage  # noqa: E402
@@ -126,8 +126,13 @@ def planned(storage: Storage, document: dict[str, Any]) -> tuple[RunRecord, Shar
 
 def run_shard(storage: Storage, record: RunRecord, shard: ShardPlan, cellprofiler: CellProfiler) -> None:
     """Do the shard; what worker and CellProfiler print is not for this table."""
+    job = record.job
+    if not isinstance(job, RunCellProfiler):
+        raise TypeError(f"got a request of type {job.job_type}, expected one for CellProfiler")
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        manifest = run(record, shard, bucket=storage, images_from=storage, cellprofiler=cellprofiler, capacity=CAPACITY)
+        manifest = run(
+            record, job, shard, bucket=storage, images_from=storage, cellprofiler=cellprofiler, capacity=CAPACITY
+        )
     if not manifest.is_success:
         raise SystemExit(f"not measured: {manifest.reason or manifest.outcomes}")
 

@@ -16,10 +16,11 @@ from moto.server import ThreadedMotoServer
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity, run
 from cellpainting.errors import CellProfilerNotFound
-from cellpainting.jobs import RunRecord, parse_job
+from cellpainting.jobs import Job, RunCellProfiler, RunRecord, parse_job
 from cellpainting.ledger import Ledger, Manifest, read_ledger, write_plan
 from cellpainting.planning import ShardPlan
-from cellpainting.planning.plan_job import RunPlan, plan_job
+from cellpainting.planning.plan_job import plan_job
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import FolderStorage
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -28,6 +29,12 @@ SPOTS_PIPELINE = DATA / "spots.cppipe"
 LOAD_DATA_PIPELINE = DATA / "spots_load_data.cppipe"  # the same, grouped by plate, well and site
 ONE_PROCESS = Capacity(processes=1, memory_mib=4096)
 SPOTS = ((20, 20), (20, 44), (44, 32))  # row, column of the three spots in every image of 64 x 64 pixels
+
+
+def measuring(job: Job) -> RunCellProfiler:
+    """A job that is known to be one of CellProfiler's."""
+    assert isinstance(job, RunCellProfiler)
+    return job
 
 
 def write_site(
@@ -100,6 +107,10 @@ class Plate:
     def record(self) -> RunRecord:
         return RunRecord.of(parse_job(self.document), self.document)
 
+    @property
+    def job(self) -> RunCellProfiler:
+        return measuring(self.record.job)
+
     def asking(self, **fields: Any) -> "Plate":
         """The same plate with a request that differs."""
         return Plate(self.root, {**self.document, **fields})
@@ -137,7 +148,15 @@ class Plate:
     def run_shard(self, shard: ShardPlan, cellprofiler: CellProfiler, capacity: Capacity = ONE_PROCESS) -> Manifest:
         """Do a shard as it was planned."""
         bucket = self.bucket
-        return run(self.record, shard, bucket=bucket, images_from=bucket, cellprofiler=cellprofiler, capacity=capacity)
+        return run(
+            self.record,
+            self.job,
+            shard,
+            bucket=bucket,
+            images_from=bucket,
+            cellprofiler=cellprofiler,
+            capacity=capacity,
+        )
 
     def ledger(self) -> Ledger:
         return read_ledger(self.bucket, self.record.run_id)

@@ -12,8 +12,9 @@ from cellpainting.dispatch.store_plan import largest_shard_groups, store_plan
 from cellpainting.dispatch.submission import Submission, Work
 from cellpainting.dispatch.submitter import Submitter
 from cellpainting.errors import InvalidField, MissingInput
-from cellpainting.jobs import RunCellProfiler, RunRecord, parse_job
-from cellpainting.planning.plan_job import RunPlan, can_plan_here, plan_job
+from cellpainting.jobs import Job, RunRecord, parse_job
+from cellpainting.planning.plan_job import can_plan_here, plan_job
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import Storage
 from settings import Settings
 
@@ -118,17 +119,17 @@ class Dispatcher:
         without = f"; there are no image sets for {', '.join(unmatched)}" if unmatched else ""
         return f"submitted {_as_jobs([submission])}{without}"
 
-    def planning(self, job: RunCellProfiler, origin: str, memory_mib: int | None = None) -> Work:
+    def planning(self, job: Job, origin: str, memory_mib: int | None = None) -> Work:
         """The work of planning in the worker's image."""
         vcpus, memory = self.resources(job)
         return Work(origin, (), vcpus, memory_mib or memory, attempt_timeout_s(job.timeout_s, 1, 1), is_planning=True)
 
-    def measuring(self, job: RunCellProfiler, origin: str, shards: tuple[int, ...], largest_groups: int) -> Work:
+    def measuring(self, job: Job, origin: str, shards: tuple[int, ...], largest_groups: int) -> Work:
         """The work of measuring some shards."""
         vcpus, memory = self.resources(job)
         return Work(origin, shards, vcpus, memory, attempt_timeout_s(job.timeout_s, largest_groups, vcpus))
 
-    def resources(self, job: RunCellProfiler) -> tuple[int, int]:
+    def resources(self, job: Job) -> tuple[int, int]:
         """vCPUs and memory in MiB: the request's, else the deployment's."""
         place = self.settings.place(job)
         return job.resources.vcpus or place.vcpus, job.resources.memory_mib or place.memory_mib
@@ -144,7 +145,7 @@ class Dispatcher:
         work = self.measuring(run.job, origin, pending, largest_shard_groups(plan))
         return Decision(run, number=number, work=work, plan=plan)
 
-    def _load_data_size(self, job: RunCellProfiler) -> int:
+    def _load_data_size(self, job: Job) -> int:
         if job.load_data is None:
             return 0
         size = self.storage.stat(job.load_data).size
@@ -157,7 +158,7 @@ class Dispatcher:
             return None
 
 
-def nothing_pending(job: RunCellProfiler) -> str:
+def nothing_pending(job: Job) -> str:
     """Why a run that was planned needs no job."""
     if job.redrive:
         return f"no image set is left undone for {', '.join(job.redrive)}; nothing was submitted"

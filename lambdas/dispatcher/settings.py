@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cellpainting.dispatch.batch_jobs import JobPlace
 from cellpainting.errors import InvalidField
-from cellpainting.jobs import RunCellProfiler
+from cellpainting.jobs import Job
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
             max_memory_mib=int(os.environ["MAX_MEMORY_MIB"]),
         )
 
-    def place(self, job: RunCellProfiler) -> JobPlace:
+    def place(self, job: Job) -> JobPlace:
         """The queue and definition that a request names, or the default ones.
 
         Raises

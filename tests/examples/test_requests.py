@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cellpainting.jobs import Resources, RunCellProfiler, parse_message
+from tests.conftest import measuring
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REQUESTS = sorted([*EXAMPLES.glob("*.json"), *EXAMPLES.glob("*/request.json")])
@@ -61,7 +62,7 @@ def test_request_with_every_field_leaves_out_only_alternatives_and_what_a_deploy
 def test_small_plate_is_one_run_per_row_each_with_results_of_its_own() -> None:
     runs = parse_message((EXAMPLES / "small_plate" / "request.json").read_text())
     assert [run.run_id for run in runs] == ["small-plate-row-A", "small-plate-row-B"]
-    assert len({run.job.output for run in runs}) == len({run.job.input for run in runs}) == 2
+    assert len({run.job.output for run in runs}) == len({measuring(run.job).input for run in runs}) == 2
 
 
 def test_shipped_pipeline_names_no_folder_of_any_machine() -> None:

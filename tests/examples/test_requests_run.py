@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.jobs import RunCellProfiler, parse_message
+from cellpainting.jobs import DownloadImages, Job, RunCellProfiler, parse_message
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
@@ -22,8 +22,17 @@ MOUNT = "/home/ubuntu/bucket"  # where Distributed-CellProfiler shows the bucket
 IMAGE_SETS = (("P1", "A01", "1"), ("P1", "A01", "2"))
 
 
-def write_inputs(bucket: Path, job: RunCellProfiler) -> None:
+def write_inputs(bucket: Path, job: Job) -> None:
     """Put small images where a request expects its own, with a pipeline and, if it names one, load data."""
+    if isinstance(job, DownloadImages):
+        images = PurePosixPath(job.load_data).with_name("images")
+        write_images(bucket, job.load_data, f"{MOUNT}/{images}", str(images))
+    else:
+        write_measured_inputs(bucket, job)
+
+
+def write_measured_inputs(bucket: Path, job: RunCellProfiler) -> None:
+    """The inputs of a request for CellProfiler."""
     pipeline = bucket / job.pipeline
     pipeline.parent.mkdir(parents=True, exist_ok=True)
     pipeline.write_bytes((LOAD_DATA_PIPELINE if job.load_data else SPOTS_PIPELINE).read_bytes())
@@ -31,7 +40,12 @@ def write_inputs(bucket: Path, job: RunCellProfiler) -> None:
         write_site(bucket / str(job.input), "A01")
         return
     told, images = job.path_remap[0] if job.path_remap else (f"{MOUNT}/{job.input}/images", f"{job.input}/images")
-    write_load_data(bucket / job.load_data, Path(told), IMAGE_SETS)
+    write_images(bucket, job.load_data, told, images)
+
+
+def write_images(bucket: Path, load_data: str, told: str, images: str) -> None:
+    """Load data whose images are told to lie in one folder, which is shown as another in the bucket."""
+    write_load_data(bucket / load_data, Path(told), IMAGE_SETS)
     for plate, well, site in IMAGE_SETS:
         write_site(bucket / images, well, plate=plate, site=site)
 
@@ -54,7 +68,7 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     assert len(runs) > len(requests) >= 6
     for run in runs:
         write_inputs(tmp_path / "plates", run.job)
-    folders = sorted({PurePosixPath(run.job.pipeline).parts[0] for run in runs})
+    folders = sorted(path.name for path in (tmp_path / "plates").iterdir())
     uploads = [f"--upload={tmp_path}/plates/{folder}={folder}" for folder in folders]
     ended = subprocess.run(
         ["cpb", "local", "run", *map(str, requests), *uploads],

@@ -14,6 +14,7 @@ from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
 from cellpainting.jobs import RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile
 from cellpainting.planning import Group, ShardPlan
+from tests.conftest import measuring
 from tests.lambdas.conftest import VERSION, Cloud, load_data_of, plate_of, run_of
 
 
@@ -23,7 +24,7 @@ def do_shard(cloud: Cloud, run: RunRecord, number: int, cause: Cause | None = No
     manifest = Manifest(
         shard=number,
         groups=tuple(_group_result(cloud, run, plan, group, cause) for group in plan.groups),
-        pipeline=StoredFile.of(cloud.storage.stat(run.job.pipeline)),
+        pipeline=StoredFile.of(cloud.storage.stat(measuring(run.job).pipeline)),
         pipeline_sha256="",
         plugins=(),
         cellprofiler_version=VERSION,
@@ -36,7 +37,8 @@ def do_shard(cloud: Cloud, run: RunRecord, number: int, cause: Cause | None = No
 
 def _group_result(cloud: Cloud, run: RunRecord, plan: ShardPlan, group: Group, cause: Cause | None) -> GroupResult:
     keys = [image for row in group.rows for image in plan.table(group).images(row)]
-    stored = [cloud.storage.stat(key) for key in keys] if group.rows else cloud.storage.list(run.job.input or "")
+    folder = measuring(run.job).input or ""
+    stored = [cloud.storage.stat(key) for key in keys] if group.rows else cloud.storage.list(folder)
     state = State.QUARANTINED if cause else State.DONE
     return GroupResult(
         folder=group.folder,

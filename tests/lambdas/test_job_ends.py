@@ -18,6 +18,7 @@ from cellpainting.load_data.read_csv import read_csv
 from cellpainting.planning.plan_job import ImageSetSource
 from cellpainting.storage import Storage
 from job_ends import JobEnds
+from tests.conftest import measuring
 from tests.lambdas.conftest import PIPELINE, VERSION, Cloud, load_data_of, plate_of
 from tests.lambdas.test_dispatcher import do_shard, put_images
 
@@ -193,7 +194,9 @@ class TestPlanning:
         self, cloud: Cloud, ends: JobEnds, run: RunRecord
     ) -> None:
         with pytest.raises(MissingInput):
-            plan_run(replace(run, job=replace(run.job, pipeline="p/gone.cppipe")), cloud.storage, _never, VERSION)
+            plan_run(
+                replace(run, job=replace(measuring(run.job), pipeline="p/gone.cppipe")), cloud.storage, _never, VERSION
+            )
         ends.follow(cloud.detail(cloud.jobs[0], status="FAILED", container={"exitCode": 1}))
         assert len(cloud.jobs) == 1
         assert "p/gone.cppipe" in summary(cloud, run)["planning_failure"]

@@ -14,6 +14,7 @@ from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.ledger import Manifest
 from cellpainting.planning.plan_job import plan_job
 from cellpainting.storage import FolderStorage
+from tests.conftest import measuring
 from tests.real_plate.compare import columns, differences, read_tables
 from tests.real_plate.make_plate import CHANNELS, PLATE, REAL_DATA, SITES, WELLS, write_images, write_load_data
 
@@ -32,11 +33,14 @@ def measure(bucket: Path, request: dict[str, Any], cellprofiler: CellProfiler) -
     """All shards of a request, with two CellProfiler processes each."""
     storage = FolderStorage(bucket)
     record = RunRecord.of(parse_job(request), request)
-    plan = plan_job(record.job, storage)
+    job = measuring(record.job)
+    plan = plan_job(job, storage)
     capacity = Capacity(processes=2, memory_mib=8192)
     manifests = []
     for shard in plan.shards:
-        manifest = run(record, shard, bucket=storage, images_from=storage, cellprofiler=cellprofiler, capacity=capacity)
+        manifest = run(
+            record, job, shard, bucket=storage, images_from=storage, cellprofiler=cellprofiler, capacity=capacity
+        )
         assert manifest.is_success, manifest.reason or manifest.outcomes
         manifests.append(manifest)
     return manifests

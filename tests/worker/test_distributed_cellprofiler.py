@@ -6,6 +6,7 @@ import pytest
 
 from cellpainting.errors import InvalidField
 from cellpainting.jobs import parse_job
+from tests.conftest import measuring
 
 STRUCTURE = "Metadata_Plate/analysis/Metadata_Plate-Metadata_Well-Metadata_Site"
 JOB_FILE: dict[str, Any] = {
@@ -24,7 +25,7 @@ JOB_FILE: dict[str, Any] = {
 
 
 def test_job_file_names_its_load_data_its_groups_and_their_folders() -> None:
-    job = parse_job(JOB_FILE)
+    job = measuring(parse_job(JOB_FILE))
     assert job.load_data == "projects/p/load_data_csv/b/P/load_data_with_illum.csv"
     assert job.groups[1] == {"Metadata_Plate": "P", "Metadata_Well": "A01", "Metadata_Site": "2"}
     assert job.output_structure == STRUCTURE
@@ -33,7 +34,9 @@ def test_job_file_names_its_load_data_its_groups_and_their_folders() -> None:
 def test_message_is_one_group() -> None:
     message = {**JOB_FILE, "Metadata": "Metadata_Plate=P,Metadata_Well=A01,Metadata_Site=1"}
     del message["groups"]
-    assert parse_job(message).groups == ({"Metadata_Plate": "P", "Metadata_Well": "A01", "Metadata_Site": "1"},)
+    assert measuring(parse_job(message)).groups == (
+        {"Metadata_Plate": "P", "Metadata_Well": "A01", "Metadata_Site": "1"},
+    )
 
 
 def test_groups_as_objects_are_the_same_groups() -> None:
@@ -45,7 +48,7 @@ def test_groups_as_objects_are_the_same_groups() -> None:
 
 def test_without_a_structure_values_are_joined_and_objects_are_refused() -> None:
     job_file = {name: value for name, value in JOB_FILE.items() if name != "output_structure"}
-    assert parse_job(job_file).output_structure == "Metadata_Plate-Metadata_Well-Metadata_Site"
+    assert measuring(parse_job(job_file)).output_structure == "Metadata_Plate-Metadata_Well-Metadata_Site"
     with pytest.raises(InvalidField, match="output_structure"):
         parse_job({**job_file, "groups": [{"Metadata": {"Metadata_Plate": "P"}}]})
 

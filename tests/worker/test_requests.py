@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs import Resources, RunCellProfiler, parse_job, parse_message
+from tests.conftest import measuring
 
 PUBLISHED: dict[str, Any] = {
     "pipeline": "examples/ExampleVitraImages/ExampleVitra.cppipe",
@@ -145,10 +146,10 @@ PLATE: dict[str, Any] = {
 
 
 def test_load_data_takes_the_place_of_a_folder() -> None:
-    job = parse_job({**PLATE, "group_by": ["Plate", "Metadata_Well"], "image_sets_per_shard": 8})
+    job = measuring(parse_job({**PLATE, "group_by": ["Plate", "Metadata_Well"], "image_sets_per_shard": 8}))
     assert (job.load_data, job.input, job.is_plain_folder) == ("load_data/P1.csv", None, False)
     assert job.group_by == ("Metadata_Plate", "Metadata_Well")
-    assert parse_job({**PLATE, "group_by": "Metadata_Plate,Metadata_Well"}).group_by == job.group_by
+    assert measuring(parse_job({**PLATE, "group_by": "Metadata_Plate,Metadata_Well"})).group_by == job.group_by
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,16 @@ from typing import TextIO
 MARK = "cpb: "  # the worker's own lines, among all that CellProfiler prints
 
 
+def print_at_once(line: str) -> None:
+    """Print a line where whoever waits for it sees it now."""
+    print(line, flush=True)
+
+
 class ShardLog:
     """Open while the shard is at work; lines of several threads stay whole."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, show: Callable[[str], None] = print_at_once) -> None:
+        self.path, self._show = path, show
         self._file: TextIO = path.open("w", encoding="utf-8")
         self._lock = Lock()
 
@@ -23,7 +28,7 @@ class ShardLog:
     def relay(self, line: str) -> None:
         """A line of CellProfiler's."""
         with self._lock:
-            print(line, flush=True)
+            self._show(line)
             print(line, file=self._file)
 
     def of_process(self, number: int, count: int) -> Callable[[str], None]:

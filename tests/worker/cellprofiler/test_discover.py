@@ -36,7 +36,7 @@ batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]
 
 
 def listed(plate: Plate, cellprofiler: CellProfiler) -> LoadData:
-    return image_set_reader(cellprofiler)(plate.record.job, plate.bucket).table
+    return image_set_reader(cellprofiler)(plate.job, plate.bucket).table
 
 
 def measured(plate: Plate, cellprofiler: CellProfiler) -> list[Manifest]:
@@ -44,7 +44,15 @@ def measured(plate: Plate, cellprofiler: CellProfiler) -> list[Manifest]:
     bucket = plate.bucket
     plan = plan_job(plate.record.job, bucket, image_set_reader(cellprofiler))
     return [
-        run(plate.record, shard, bucket=bucket, images_from=bucket, cellprofiler=cellprofiler, capacity=ONE_PROCESS)
+        run(
+            plate.record,
+            plate.job,
+            shard,
+            bucket=bucket,
+            images_from=bucket,
+            cellprofiler=cellprofiler,
+            capacity=ONE_PROCESS,
+        )
         for shard in plan.shards
     ]
 

@@ -47,6 +47,7 @@ def test_each_image_is_one_request_and_none_is_a_listing(plate: Plate, cellprofi
     bucket, requests = bucket_of("data", plate.root)
     manifest = run(
         asked.record,
+        asked.job,
         shard,
         bucket=bucket,
         images_from=bucket,

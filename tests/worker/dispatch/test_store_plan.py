@@ -9,7 +9,7 @@ from cellpainting.errors import StorageUnavailable
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger import read_plan
 from cellpainting.planning import Group, ShardPlan
-from cellpainting.planning.plan_job import RunPlan
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import FolderStorage
 from tests.worker.planning.conftest import plate_of
 

@@ -5,13 +5,14 @@ import pytest
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs import RunCellProfiler, parse_job
 from cellpainting.planning.grouping import choose_grouping, folder_name
+from tests.conftest import measuring
 from tests.worker.planning.conftest import pipeline_of, plate_of, table_of
 
 GALLERY = "Metadata_Plate/analysis/Metadata_Plate-Metadata_Well-Metadata_Site"
 
 
 def job(**fields: object) -> RunCellProfiler:
-    return parse_job({"pipeline": "a.cppipe", "load_data": "l.csv", "output": "o", **fields})
+    return measuring(parse_job({"pipeline": "a.cppipe", "load_data": "l.csv", "output": "o", **fields}))
 
 
 def test_pipeline_s_own_grouping_is_taken_in_the_gallery_s_order() -> None:

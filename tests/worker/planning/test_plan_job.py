@@ -8,7 +8,8 @@ import pytest
 
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
 from cellpainting.jobs import parse_job
-from cellpainting.planning.plan_job import RunPlan, can_plan_here, plan_job
+from cellpainting.planning.plan_job import can_plan_here, plan_job
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import FolderStorage
 from tests.worker.planning.conftest import pipeline_text
 

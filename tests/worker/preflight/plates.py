@@ -15,6 +15,7 @@ from cellpainting.pipelines import Pipeline, parse_pipeline
 from cellpainting.preflight import Finding
 from cellpainting.preflight.check import check, choose_selection
 from cellpainting.storage import FolderStorage
+from tests.conftest import measuring
 from tests.worker.pipelines.text import EXPORT, cppipe, load_data, measure
 
 Row = dict[str, str]
@@ -55,7 +56,7 @@ def table_of(rows: Sequence[Row]) -> LoadData:
 
 
 def job_of(**fields: Any) -> RunCellProfiler:
-    return parse_job({**REQUEST, **fields})
+    return measuring(parse_job({**REQUEST, **fields}))
 
 
 def findings_of(

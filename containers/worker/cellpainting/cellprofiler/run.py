@@ -1,8 +1,6 @@
 """One shard of a `run_cellprofiler` job: groups fetched, measured, checked and published; the manifest last."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,14 +9,13 @@ from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.cellprofiler.shard import Shard, measure_groups
 from cellpainting.errors import CellPaintingError, InvalidRequest, StorageUnavailable
 from cellpainting.image_digest import image_digest
-from cellpainting.jobs import RunRecord
+from cellpainting.jobs import RunCellProfiler, RunRecord
 from cellpainting.ledger import Manifest, StoredFile
 from cellpainting.ledger.shard_work import MadeWith, ShardWork
 from cellpainting.planning import ShardPlan
+from cellpainting.scratch import scratch_folder
 from cellpainting.shard_log import MARK, ShardLog
 from cellpainting.storage import Storage
-
-SCRATCH = "CPB_SCRATCH"  # the folder for temporary files, where it is not the system's own
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,7 @@ class Tools:
 
 def run(
     record: RunRecord,
+    job: RunCellProfiler,
     plan: ShardPlan,
     *,
     bucket: Storage,
@@ -47,7 +45,7 @@ def run(
     cellprofiler: CellProfiler,
     capacity: Capacity,
 ) -> Manifest:
-    """Do one shard and leave its log and manifest in the bucket, whether it succeeded or not.
+    """Do one shard of a request and leave its log and manifest in the bucket, whether it succeeded or not.
 
     Groups that an earlier attempt measured, from the image sets, the images, the pipeline, the plugins and with the
     CellProfiler that there are now, are not measured again; with `force` they are, unless the attempt was interrupted
@@ -58,9 +56,8 @@ def run(
     StorageUnavailable
         If the bucket fails; no manifest is written and the shard may be tried again.
     """
-    with tempfile.TemporaryDirectory(prefix="cpb-", dir=os.environ.get(SCRATCH)) as folder:
-        scratch = Path(folder).resolve()  # CellProfiler names files by their resolved paths
-        tools, reason = _take_tools(record, plan, bucket, cellprofiler, scratch)
+    with scratch_folder() as scratch:
+        tools, reason = _take_tools(job, plan, bucket, cellprofiler, scratch)
         work = ShardWork(record, plan, bucket, tools.made_with)
         if work.is_finished:
             print(f"{MARK}shard {plan.number} is done, from what is there now; 'force' does it again", flush=True)
@@ -68,7 +65,7 @@ def run(
         log = ShardLog(scratch / "shard.log")
         try:
             if not reason and work.left:
-                shard = Shard(record, plan, bucket, images_from, scratch, log, work)
+                shard = Shard(record, job, plan, bucket, images_from, scratch, log, work)
                 reason = _measure(shard, tools, cellprofiler, capacity)
             if reason:
                 log.tell(f"failed: {reason}")
@@ -85,7 +82,7 @@ def _measure(shard: Shard, tools: Tools, cellprofiler: CellProfiler, capacity: C
         tools.pipeline,
         tools.plugins,
         memory_mib=capacity.memory_mib / capacity.processes,
-        timeout_s=shard.record.job.timeout_s,
+        timeout_s=shard.job.timeout_s,
     )
     try:
         measure_groups(shard, setting, capacity.processes)
@@ -97,17 +94,17 @@ def _measure(shard: Shard, tools: Tools, cellprofiler: CellProfiler, capacity: C
 
 
 def _take_tools(
-    record: RunRecord, plan: ShardPlan, bucket: Storage, cellprofiler: CellProfiler, scratch: Path
+    job: RunCellProfiler, plan: ShardPlan, bucket: Storage, cellprofiler: CellProfiler, scratch: Path
 ) -> tuple[Tools, str]:
     """Fetch pipeline and plugins; what there is of them, and why there is not all."""
-    pipeline = scratch / PurePosixPath(record.job.pipeline).name
+    pipeline = scratch / PurePosixPath(job.pipeline).name
     made_with = MadeWith(None, "", (), "", image_digest())
     try:
         _require_inner_folders(plan)
-        stored = StoredFile.of(bucket.download(record.job.pipeline, pipeline))
+        stored = StoredFile.of(bucket.download(job.pipeline, pipeline))
         sha256 = hashlib.sha256(pipeline.read_bytes()).hexdigest()
         made_with = replace(made_with, pipeline=stored, pipeline_sha256=sha256)
-        plugins = _take_plugins(record.job.plugins or "", plan, bucket, scratch / "plugins")
+        plugins = _take_plugins(job.plugins or "", plan, bucket, scratch / "plugins")
         made_with = replace(made_with, plugins=plugins, cellprofiler_version=cellprofiler.version)
     except StorageUnavailable:
         raise

@@ -14,7 +14,7 @@ from cellpainting.cellprofiler.look_ahead import LookAhead
 from cellpainting.cellprofiler.measure import GroupRun, Rules, measure
 from cellpainting.cellprofiler.results import publish
 from cellpainting.cellprofiler.tally import Tally
-from cellpainting.jobs import RunRecord
+from cellpainting.jobs import RunCellProfiler, RunRecord
 from cellpainting.ledger import GroupResult, ImageSet, list_images, write_plan
 from cellpainting.ledger.shard_work import ShardWork
 from cellpainting.planning import Group, ShardPlan
@@ -27,6 +27,7 @@ class Shard:
     """A shard at work: what its lanes share."""
 
     record: RunRecord
+    job: RunCellProfiler
     plan: ShardPlan
     bucket: Storage
     images_from: Storage
@@ -37,7 +38,7 @@ class Shard:
     @property
     def rules(self) -> Rules:
         """What the request says of bad image sets and of time."""
-        return Rules(self.record.job.on_bad_image_set == "quarantine", self.record.job.timeout_s)
+        return Rules(self.job.on_bad_image_set == "quarantine", self.job.timeout_s)
 
 
 def measure_groups(shard: Shard, setting: Setting, processes: int) -> None:
@@ -105,7 +106,7 @@ class Lanes:
         return [place for row in group.rows for place in table.images(row)]
 
     def _place(self, group: Group) -> PlacedGroup:
-        job, plan = self._shard.record.job, self._shard.plan
+        job, plan = self._shard.job, self._shard.plan
         known = {} if group.rows else {file.key: file for file in list_images(self._shard.bucket, job.input or "")}
         images = self._inputs.folder("" if group.rows else job.input or "")
         if not job.load_data:
@@ -123,7 +124,7 @@ class Lanes:
         """Judge a group, publish it, record it, and remove it from this machine."""
         shard, placed = self._shard, run.placed
         conclusion = conclude(run, shard.rules)
-        folder = "/".join(filter(None, (shard.record.job.output, placed.group.folder)))
+        folder = "/".join(filter(None, (shard.job.output, placed.group.folder)))
         result = GroupResult(
             folder=placed.group.folder,
             outcomes=conclusion.outcomes,

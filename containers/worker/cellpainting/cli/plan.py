@@ -17,7 +17,7 @@ from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.engines import ENGINES, EngineWork
 from cellpainting.errors import InvalidRequest
-from cellpainting.jobs import RunRecord, parse_message
+from cellpainting.jobs import DownloadImages, RunRecord, parse_message
 from cellpainting.ledger.runs import record_request
 from cellpainting.planning.plan_job import can_plan_here, read_csv_source
 from cellpainting.storage import Storage
@@ -72,6 +72,8 @@ def _single(records: tuple[RunRecord, ...]) -> RunRecord:
 
 def _plan(record: RunRecord, bucket: Storage) -> PlanRecord:
     """Only what CSV load data cannot tell needs CellProfiler here; with it, what it has done already is left out."""
+    if isinstance(record.job, DownloadImages):
+        return plan_run(record, bucket, read_csv_source, "")
     named = os.environ.get(VARIABLE, "")
     if can_plan_here(record.job):
         version = find_cellprofiler(named).version if named else ""

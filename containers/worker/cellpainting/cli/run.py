@@ -3,26 +3,26 @@
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
-from types import FrameType
 
 import click
 
+from cellpainting.cellprofiler import run as measure
 from cellpainting.cellprofiler.discover import image_set_reader
-from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
+from cellpainting.cellprofiler.environment import VARIABLE, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity
-from cellpainting.cellprofiler.run import run as run_shard
+from cellpainting.cli.signals import stop
 from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
-from cellpainting.jobs import RunRecord, parse_job
+from cellpainting.jobs import DownloadImages, RunRecord, parse_job
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest
 from cellpainting.planning import ShardPlan
+from cellpainting.planning.plan_job import ReadSource, read_csv_source
 from cellpainting.shard_log import MARK
-from cellpainting.storage import FolderStorage, Storage, open_uri
+from cellpainting.storage import FolderStorage, Sources, Storage, open_uri
 
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"  # set by Batch in the children of an array job
 INPUT_ROOT = "CPB_INPUT_ROOT"  # the folder where the bucket is mounted (/fsx); images are read there, in place
@@ -55,7 +55,7 @@ PROBLEMS_TOLD = 20
     show_default=True,
     envvar="CPB_VCPUS",
     show_envvar=True,
-    help="CellProfiler processes at a time",
+    help="CellProfiler processes, or images that are made, at a time",
 )
 @click.option(
     "--memory-mib",
@@ -71,22 +71,14 @@ def run(request: str, shard: int, submission: int | None, is_planning: bool, vcp
 
     Example: cpb run --request s3://bucket/runs/example-1/request.json --shard 0
     """
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     bucket, record = _open_run(request)
-    cellprofiler = find_cellprofiler(os.environ.get("CELLPROFILER", ""))
     if is_planning:
-        return _plan(record, bucket, cellprofiler)
+        return _plan(record, bucket)
     number = _shard_number(record, bucket, shard + int(os.environ.get(ARRAY_INDEX, "0")), submission)
     plan = _read_plan(record, bucket, number)
     bucket.delete(record.keys.lost(number))  # it is being found again
-    manifest = run_shard(
-        record,
-        plan,
-        bucket=bucket,
-        images_from=_images_from(bucket),
-        cellprofiler=cellprofiler,
-        capacity=Capacity(vcpus, memory_mib),
-    )
+    manifest = _do(record, plan, bucket, Capacity(vcpus, memory_mib))
     _tell_outcome(record, manifest)
     return 0 if manifest.is_success else 1
 
@@ -100,8 +92,22 @@ def _number(value: str | None) -> int | None:
     return int(value)
 
 
-def _plan(record: RunRecord, bucket: Storage, cellprofiler: CellProfiler) -> int:
-    plan = plan_run(record, bucket, image_set_reader(cellprofiler), cellprofiler.version)
+def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity) -> Manifest:
+    images_from, job = _images_from(bucket), record.job
+    if isinstance(job, DownloadImages):
+        from cellpainting.download import run as download  # what it needs is not in every image
+
+        return download.run(
+            record, job, plan, bucket=bucket, sources=Sources(images_from), processors=capacity.processes
+        )
+    cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
+    return measure.run(
+        record, job, plan, bucket=bucket, images_from=images_from, cellprofiler=cellprofiler, capacity=capacity
+    )
+
+
+def _plan(record: RunRecord, bucket: Storage) -> int:
+    plan = plan_run(record, bucket, *_reader(record))
     for name in plan.unmatched:
         _tell(f"no image set belongs to the requested group {name}")
     _tell(
@@ -109,6 +115,14 @@ def _plan(record: RunRecord, bucket: Storage, cellprofiler: CellProfiler) -> int
         f"to be done: {plan.pending or 'none'}"
     )
     return 0
+
+
+def _reader(record: RunRecord) -> tuple[ReadSource, str]:
+    """What reads the image sets that are to be measured, and with which CellProfiler."""
+    if isinstance(record.job, DownloadImages):
+        return read_csv_source, ""
+    cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
+    return image_set_reader(cellprofiler), cellprofiler.version
 
 
 def _open_run(request: str) -> tuple[Storage, RunRecord]:
@@ -165,11 +179,6 @@ def _tell_outcome(record: RunRecord, manifest: Manifest) -> None:
     counted = Counter(outcome.state for outcome in manifest.outcomes)
     states = ", ".join(f"{count} {state.value}" for state, count in counted.items()) or "no image sets"
     _tell(f"shard {manifest.shard} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Spot reclaims and `terminate-job` send SIGTERM: leave through the clean-up, with the status a shell gives."""
-    sys.exit(128 + number)
 
 
 def _tell(line: str) -> None:

@@ -5,12 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import RunRecord
+from cellpainting.jobs import DownloadImages, RunCellProfiler, RunRecord
+from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.inputs import find_changed, list_images
 from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.ledger.reader import read_ledger
-from cellpainting.planning.plan_job import RunPlan
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.planning.shard_plan import Group, ShardPlan
 from cellpainting.storage import Sources, Storage
 
@@ -31,21 +32,23 @@ def find_pending(
 ) -> tuple[int, ...] | None:
     """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
 
-    A request with `force` needs all, one with `redrive` those with an image set of such a cause.
+    A request with `force` needs all, one with `redrive` those with an image set of such a cause. A download that is
+    sent again needs all, too: its workers look at each file that they left.
 
     Raises
     ------
     StorageUnavailable
         If the storage fails.
     """
-    if run.job.force:
-        return tuple(shard.number for shard in plan.shards)
-    if run.job.redrive:
+    job = run.job
+    if job.redrive and not job.force:
         return _of_cause(run, plan, storage)
-    finished = _finished(run, plan, storage, cellprofiler_version)
+    if job.force or isinstance(job, DownloadImages):
+        return tuple(shard.number for shard in plan.shards)
+    finished = _finished(run.keys, job, plan, storage, cellprofiler_version)
     files = {file for inputs in finished.values() for file in inputs}
-    if run.job.is_plain_folder:  # one listing tells, also of what was added to the folder since
-        done = {number for number, inputs in finished.items() if set(inputs) == _folder(run, storage)}
+    if job.is_plain_folder:  # one listing tells, also of what was added to the folder since
+        done = {number for number, inputs in finished.items() if set(inputs) == _folder(job, storage)}
     elif most_inputs is None or len(files) <= most_inputs:
         changed = find_changed(Sources(storage), files)
         done = {number for number, inputs in finished.items() if changed.isdisjoint(file.key for file in inputs)}
@@ -63,17 +66,17 @@ def _of_cause(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ...
 
 
 def _finished(
-    run: RunRecord, plan: RunPlan, storage: Storage, cellprofiler_version: str
+    keys: RunKeys, job: RunCellProfiler, plan: RunPlan, storage: Storage, cellprofiler_version: str
 ) -> dict[int, tuple[StoredFile, ...]]:
     """The inputs of each shard that was measured whole, as it is planned now and with what is there now."""
-    stored = {item.key for item in storage.list(run.keys.shards)}
-    shards = [shard for shard in plan.shards if run.keys.shard(shard.number) in stored]
+    stored = {item.key for item in storage.list(keys.shards)}
+    shards = [shard for shard in plan.shards if keys.shard(shard.number) in stored]
     if not shards:
         return {}
-    now = MadeWith(_stat(run.job.pipeline, storage), _plugins(plan, storage), cellprofiler_version)
+    now = MadeWith(_stat(job.pipeline, storage), _plugins(plan, storage), cellprofiler_version)
 
     def inputs(shard: ShardPlan) -> tuple[StoredFile, ...] | None:
-        manifest = Manifest.from_json(storage.read(run.keys.shard(shard.number)))
+        manifest = Manifest.from_json(storage.read(keys.shard(shard.number)))
         if not _is_finished(manifest, shard, now):
             return None
         return tuple(file for group in manifest.groups for file in group.inputs)
@@ -98,9 +101,9 @@ def _is_of(shard: ShardPlan, group: Group, result: GroupResult) -> bool:
     return shard.fingerprint(group) == result.fingerprint and shard.image_sets(group) == image_sets
 
 
-def _folder(run: RunRecord, storage: Storage) -> set[StoredFile]:
+def _folder(job: RunCellProfiler, storage: Storage) -> set[StoredFile]:
     with suppress(MissingInput):
-        return set(list_images(storage, run.job.input or ""))
+        return set(list_images(storage, job.input or ""))
     return set()
 
 

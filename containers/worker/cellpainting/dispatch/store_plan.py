@@ -11,7 +11,7 @@ from cellpainting.dispatch.shard_ranges import to_ranges
 from cellpainting.errors import MissingInput
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.plan_table import write_plan
-from cellpainting.planning.plan_job import RunPlan
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage.base import Storage
 
 WRITERS = 32  # requests on their way at once, as many as S3Storage keeps connections

@@ -1,1 +1,1 @@
-"""Image files, before anything is measured on them."""
+"""Single images: whether a file is whole, from bytes to pixels and back, crop, 8 bits, pictures of many."""

@@ -10,6 +10,7 @@ MAX_KEY_BYTES = 1024  # the longest key S3 takes
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,79}")  # also a valid Batch job name once numbered
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
 METADATA = re.compile(r"(Metadata_)?[A-Za-z0-9_]+")
+NAME = re.compile(r"[A-Za-z0-9_]+")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 RESERVED_RUN_NAMES = frozenset({"rejected"})  # runs/rejected/ keeps the messages that were refused
 
@@ -125,6 +126,49 @@ class Fields:
         if not minimum <= number <= maximum:
             raise InvalidField(field, value, f"write a whole number from {minimum} to {maximum}")
         return number
+
+    def number(self, field: str, *, minimum: float, below: float) -> float | None:
+        """An optional number, which like whole numbers may be a string."""
+        value = self._take(field)
+        if value is None:
+            return None
+        remedy = f"write a number from {minimum:g} to less than {below:g}"
+        try:
+            number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+        except ValueError as error:
+            raise InvalidField(field, value, remedy) from error
+        if number is None or not minimum <= number < below:
+            raise InvalidField(field, value, remedy)
+        return number
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """An optional list of names, such as those of channels, each once."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        is_list = isinstance(value, list) and bool(value)
+        if not is_list or not all(isinstance(name, str) and NAME.fullmatch(name) for name in value):
+            raise InvalidField(field, value, "write a list of names, such as ['DNA', 'Mito']")
+        if len(set(value)) < len(value):
+            raise InvalidField(field, value, "name each once")
+        return tuple(value)
+
+    def values_of_columns(self, field: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """An optional object of metadata columns, with a list of values each, in its own order."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        if not isinstance(value, Mapping) or not all(
+            METADATA.fullmatch(name)
+            and isinstance(texts, list)
+            and texts
+            and all(isinstance(text, str) for text in texts)
+            for name, texts in value.items()
+        ):
+            raise InvalidField(
+                field, value, 'write an object such as {"Metadata_Well": ["A01", "A02"]}, values as text'
+            )
+        return tuple((_metadata_column(name), tuple(texts)) for name, texts in value.items())
 
     def flag(self, field: str) -> bool:
         """An optional true or false; false when absent."""

@@ -5,13 +5,14 @@ from typing import Any
 
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofiler, translate
+from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-Job = RunCellProfiler  # becomes a union as job types are added
+Job = RunCellProfiler | DownloadImages
 
-JOB_TYPES: dict[str, type[Job]] = {RunCellProfiler.job_type: RunCellProfiler}
+JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in (RunCellProfiler, DownloadImages)}
 
 
 def parse_job(document: Any) -> Job:
@@ -70,7 +71,9 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
 
 def _overwrite(one: Job, other: Job) -> bool:
     """Whether two requests write the same files. Plates may share an output: a folder each is made below it."""
-    return one.output == other.output and (one.is_plain_folder or other.is_plain_folder)
+    return one.output == other.output and any(
+        isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
+    )
 
 
 def _parse_member(member: Any, number: int, count: int) -> RunRecord:

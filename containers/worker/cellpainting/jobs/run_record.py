@@ -62,6 +62,10 @@ class RunKeys:
         """The groups of a shard that are done, while the shard is at work."""
         return f"{self.progresses}{number}.json"
 
+    def plate_limits(self, name: str) -> str:
+        """The limits of 8-bit scaling that the images of a plate share."""
+        return f"{self.folder}scaling/{name}.json"
+
     @property
     def planning_failure(self) -> str:
         """Why the run could not be planned when a job last tried; empty once it was."""

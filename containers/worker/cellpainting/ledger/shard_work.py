@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import RunRecord
+from cellpainting.jobs import RunCellProfiler, RunRecord
 from cellpainting.ledger.inputs import READERS, find_changed, list_images
 from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
+from cellpainting.ledger.plan_table import read_plan
 from cellpainting.planning import Group, ShardPlan
 from cellpainting.storage import Sources, Storage
 
@@ -105,13 +106,23 @@ class ShardWork:
         if self._finished:
             return self._finished
         if not reason:
-            for group in self._withdrawn.values():
-                delete_stale(self._bucket, group.outputs, [file for result in self.done for file in result.outputs])
-            self._withdrawn = {}
+            self._forget_withdrawn()
         manifest = self._manifest([*self.done, *self._withdrawn.values()], reason)
         self._bucket.write(self._keys.shard(self._plan.number), manifest.to_json())
         self._bucket.delete(self._keys.progress(self._plan.number))
         return manifest
+
+    def _forget_withdrawn(self) -> None:
+        """Delete what no shard is to make any more; another one may have taken over a group since."""
+        if self._withdrawn:
+            planned: set[str] = set()
+            with suppress(MissingInput):
+                planned = {image_set.folder for image_set in read_plan(self._bucket.read(self._keys.plan))}
+            made = [file for result in self.done for file in result.outputs]
+            for folder, group in self._withdrawn.items():
+                if folder not in planned:
+                    delete_stale(self._bucket, group.outputs, made)
+        self._withdrawn = {}
 
     def write_progress(self) -> None:
         """Take down now what is done, whatever that costs: the work begins, or is interrupted."""
@@ -154,8 +165,9 @@ class ShardWork:
             and self._is_done(result, redrive)
             and self._is_planned(group, result)
         }
-        if record.job.is_plain_folder:
-            return {folder: one for folder, one in candidates.items() if self._is_folder_now(one, record.job.input)}
+        job = record.job
+        if isinstance(job, RunCellProfiler) and job.is_plain_folder:
+            return {folder: one for folder, one in candidates.items() if self._is_folder_now(one, job.input)}
         changed = find_changed(self._checks.sources, (file for result in candidates.values() for file in result.inputs))
         current = {
             folder: result

@@ -4,13 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cellpainting.errors import InvalidField, InvalidRequest
+from cellpainting.jobs import Job
+from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.run_cellprofiler import DEFAULT_IMAGE_SETS_PER_VCPU, RunCellProfiler
 from cellpainting.ledger.manifest import StoredFile
 from cellpainting.load_data import LoadData
 from cellpainting.load_data.places import Places
 from cellpainting.load_data.read_csv import read_csv
+from cellpainting.load_data.read_table import read_table
 from cellpainting.pipelines import Pipeline, parse_pipeline
 from cellpainting.planning.grouping import choose_grouping
+from cellpainting.planning.plan_download import plan_download
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.planning.selection import Selection, select, select_all
 from cellpainting.planning.shard_plan import Group, ShardPlan
 from cellpainting.planning.shards import plan_shards
@@ -28,32 +33,19 @@ class ImageSetSource:
     pipeline: bytes
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """All shards of a run. `made_from` are the files that were read for it; `unmatched` names the requested groups
-    that have no image set.
-    """
-
-    shards: tuple[ShardPlan, ...]
-    made_from: tuple[StoredFile, ...]
-    unmatched: tuple[str, ...] = ()
-
-    @property
-    def image_set_count(self) -> int:
-        """Image sets of all shards; 0 for a folder whose image sets are not known yet."""
-        return sum(shard.image_set_count for shard in self.shards)
-
-
 ReadSource = Callable[[RunCellProfiler, Storage], ImageSetSource]
 
 
-def can_plan_here(job: RunCellProfiler) -> bool:
+def can_plan_here(job: Job) -> bool:
     """Whether the standard library can read what tells the image sets. All else is planned in the worker's image."""
-    return job.is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
+    is_plain_folder = isinstance(job, RunCellProfiler) and job.is_plain_folder
+    return is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
 
 
-def places_of(job: RunCellProfiler, storage: Storage) -> Places:
+def places_of(job: Job, storage: Storage) -> Places:
     """How the paths of a request's load data become keys of its bucket."""
+    if isinstance(job, DownloadImages):
+        return Places.of(storage.uri(""))
     return Places.of(storage.uri(""), remap=job.path_remap, base=job.input or "")
 
 
@@ -63,16 +55,24 @@ def read_csv_source(job: RunCellProfiler, storage: Storage) -> ImageSetSource:
     return ImageSetSource(read_csv(storage.read(name), name, places_of(job, storage)), storage.read(job.pipeline))
 
 
-def plan_job(job: RunCellProfiler, storage: Storage, read_source: ReadSource = read_csv_source) -> RunPlan:
-    """Plan a request.
+def plan_job(job: Job, storage: Storage, read_source: ReadSource = read_csv_source) -> RunPlan:
+    """Plan a request; `read_source` tells the image sets that are to be measured.
 
     Raises
     ------
     InvalidRequest
-        If pipeline or load data cannot be used, do not fit together, or no image set would be measured.
+        If pipeline or load data cannot be used, do not fit together, or nothing would be done.
     MissingInput
         If one of the files that the request names is not there.
     """
+    if isinstance(job, DownloadImages):
+        made_from = StoredFile.of(storage.stat(job.load_data))
+        table = read_table(storage.read(job.load_data), job.load_data, places_of(job, storage))
+        return RunPlan(plan_download(job, table), (made_from,))
+    return _plan_measuring(job, storage, read_source)
+
+
+def _plan_measuring(job: RunCellProfiler, storage: Storage, read_source: ReadSource) -> RunPlan:
     plugins = _plugin_keys(job, storage)
     if job.is_plain_folder:
         shard = ShardPlan(0, (Group(""),), plugins=plugins)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from cellpainting.ledger.image_set import ImageSet
 from cellpainting.load_data.table import Column, LoadData, ValueType
@@ -20,17 +22,30 @@ class Group:
 
 
 @dataclass(frozen=True)
+class PlatePart:
+    """Which part of a plate a shard is: `number` of `count`, from 0. `plate` is a name for files of the plate's own;
+    `sample` has rows from all over the plate, on which what holds for the whole plate is measured.
+    """
+
+    plate: str
+    number: int
+    count: int
+    sample: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class ShardPlan:
     """One shard: its groups, which are run one after the other, and the columns of their rows.
 
     Image sets are numbered from 1 through the shard, in the order of groups and rows. `plugins` are the keys of
-    the files of the plugins folder.
+    the files of the plugins folder; `part` tells what the shard is of a plate, where that matters.
     """
 
     number: int
     groups: tuple[Group, ...]
     columns: tuple[Column, ...] = ()
-    plugins: tuple[str, ...] = field(default=())
+    plugins: tuple[str, ...] = ()
+    part: PlatePart | None = None
 
     @property
     def image_set_count(self) -> int:
@@ -72,4 +87,10 @@ class ShardPlan:
             groups=tuple(Group(one["folder"], tuple(map(tuple, one["rows"]))) for one in document["groups"]),
             columns=tuple(Column(one["name"], ValueType(one["type"])) for one in document["columns"]),
             plugins=tuple(document["plugins"]),
+            part=_part(document["part"]) if document["part"] else None,
         )
+
+
+def _part(document: Mapping[str, Any]) -> PlatePart:
+    part = PlatePart(**document)
+    return replace(part, sample=tuple(map(tuple, part.sample)))

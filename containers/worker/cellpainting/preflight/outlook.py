@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cellpainting.jobs.run_cellprofiler import RunCellProfiler
-from cellpainting.planning.plan_job import RunPlan
+from cellpainting.jobs import Job
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.preflight.files import Stored
 
 
@@ -22,7 +22,7 @@ class Outlook:
     size_bytes: int | None = None
 
     @classmethod
-    def of(cls, job: RunCellProfiler, plan: RunPlan | None, stored: Stored | None) -> "Outlook":
+    def of(cls, job: Job, plan: RunPlan | None, stored: Stored | None) -> "Outlook":
         """From the plan and the distinct files that would be read, of which those that are there count."""
         sizes = None if stored is None else [found.size for found in stored.values() if found is not None]
         files, size_bytes = (None, None) if sizes is None else (len(sizes), sum(sizes))

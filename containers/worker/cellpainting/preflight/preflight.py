@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 from cellpainting.load_data import LoadData
+from cellpainting.load_data.read_table import read_table
 from cellpainting.pipelines import Pipeline, parse_pipeline
-from cellpainting.planning.plan_job import ImageSetSource, RunPlan, plan_job
+from cellpainting.planning.plan_job import ImageSetSource, places_of, plan_job
+from cellpainting.planning.run_plan import RunPlan
 from cellpainting.preflight.check import check, choose_selection, planned_rows
+from cellpainting.preflight.download import DownloadInspection
 from cellpainting.preflight.files import Stored, Tell, Users, check_contents, check_files, stat_files, users_of_files
 from cellpainting.preflight.finding import Finding, Severity
 from cellpainting.preflight.groups import NearMiss, find_near_misses
 from cellpainting.preflight.modules import check_modules
 from cellpainting.preflight.outlook import Outlook
-from cellpainting.preflight.sources import check_folder, read_file_list, read_table
+from cellpainting.preflight.sources import check_folder, read_file_list
 from cellpainting.storage.base import Storage
 
 PROJECT_SUFFIX = ".cpproj"
@@ -49,12 +53,17 @@ def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done,
     StorageUnavailable
         If the storage itself fails.
     """
-    look = _Inspection(record.job, storage, tell)
+    job = record.job
+    look = (
+        DownloadInspection(job, storage, tell)
+        if isinstance(job, DownloadImages)
+        else _MeasuringInspection(job, storage, tell)
+    )
     outlook = look.at_everything()
     return Preflight(record.run_id, outlook, tuple(look.findings), look.near_misses, look.is_hopeless)
 
 
-class _Inspection:
+class _MeasuringInspection:
     """The steps of one preflight, each of which goes as far as those before it let it."""
 
     def __init__(self, job: RunCellProfiler, storage: Storage, tell: Tell) -> None:
@@ -77,7 +86,7 @@ class _Inspection:
         """Do all steps."""
         pipeline = self._pipeline()
         if self.job.load_data:
-            table = self._attempt(self.job.load_data, lambda: read_table(self.job, self.storage))
+            table = self._attempt(self.job.load_data, self._read_table)
             return self._at_table(pipeline, table) if table is not None else Outlook()
         if pipeline is not None:
             self.findings += check_modules(self.job, pipeline)
@@ -95,6 +104,10 @@ class _Inspection:
         stored = self._at_files(users_of_files(table, self.planned))
         self.findings += check_contents(table, self.planned, stored)
         return Outlook.of(self.job, plan, stored)
+
+    def _read_table(self) -> LoadData:
+        name = self.job.load_data or ""
+        return read_table(self.storage.read(name), name, places_of(self.job, self.storage))
 
     def _pipeline(self) -> Pipeline | None:
         """The pipeline, unless it is inside a project or batch file, which only CellProfiler reads."""

@@ -1,37 +1,14 @@
-"""What tells the image sets of a request: load data in any form, a file list, a folder."""
+"""What tells the image sets of a request that has no load data: a file list, a folder."""
 
 from collections.abc import Iterator
 
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
-from cellpainting.load_data import LoadData
 from cellpainting.load_data.places import locate
-from cellpainting.load_data.read_csv import read_csv
 from cellpainting.planning.plan_job import places_of
 from cellpainting.preflight.files import Users
 from cellpainting.preflight.finding import Finding, Severity
 from cellpainting.storage.base import Storage
-
-PARQUET_SUFFIX = ".parquet"
-
-
-def read_table(job: RunCellProfiler, storage: Storage) -> LoadData:
-    """The load data of a request.
-
-    Raises
-    ------
-    InvalidRequest
-        If it cannot be used.
-    MissingInput
-        If it is not there.
-    """
-    name = job.load_data or ""
-    content, places = storage.read(name), places_of(job, storage)
-    if name.endswith(PARQUET_SUFFIX):
-        from cellpainting.load_data.parquet import read_parquet  # pyarrow takes its time to be imported
-
-        return read_parquet(content, name, places)
-    return read_csv(content, name, places)
 
 
 def read_file_list(job: RunCellProfiler, storage: Storage) -> dict[str, Users]:
