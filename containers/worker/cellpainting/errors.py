@@ -26,6 +26,10 @@ class InvalidField(InvalidRequest):
         self.field = field
 
 
+class NoImageSets(InvalidRequest):
+    """Load data that is empty, or has nothing but a header."""
+
+
 class MissingInput(CellPaintingError, FileNotFoundError):
     """A pipeline, folder or image that the request names is not in the storage."""
 

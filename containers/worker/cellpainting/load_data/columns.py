@@ -7,7 +7,7 @@ CellProfiler 4.2.8, `modules/loaddata.py`: `header_to_column` (only the six name
 
 from collections.abc import Mapping, Sequence
 
-from cellpainting.errors import InvalidRequest
+from cellpainting.errors import InvalidRequest, NoImageSets
 from cellpainting.load_data.places import Places, locate_all, split_url
 from cellpainting.load_data.table import Column, LoadData, ValueType
 from cellpainting.load_data.value_type import value_type
@@ -37,7 +37,7 @@ def make_table(header: Sequence[str], values: Sequence[Sequence[str]], file: str
     names = [_without_image_prefix(name) for name in header]
     _check_names(names, file)
     if not values or not values[0]:
-        raise InvalidRequest(f"load data {file}: got a header and no image set; add a row for each image set")
+        raise NoImageSets(f"load data {file}: got a header and no image set; add a row for each image set")
     columns = _with_locations(dict(zip(names, values, strict=True)), file, places)
     types = {name: ValueType.TEXT if _is_always_text(name) else value_type(texts) for name, texts in columns.items()}
     if made_of := _well_is_made_of(columns):
