@@ -6,7 +6,7 @@ an interrupted shard goes on where it was. Outputs that neither lists are an int
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cellpainting.ledger.image_set import Cause, ImageSet, Outcome, State
@@ -88,9 +88,9 @@ class Manifest:
         """Whether every image set of the shard was measured."""
         return not self.reason and bool(self.groups) and all(group.is_success for group in self.groups)
 
-    def to_json(self) -> bytes:
-        """The manifest as an indented JSON object."""
-        return json.dumps(asdict(self), indent=1).encode()
+    def to_json(self, indent: int | None = 1) -> bytes:
+        """The manifest as a JSON object, in lines for people or, without `indent`, several times as fast."""
+        return json.dumps(self, default=vars, indent=indent).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> "Manifest":

@@ -20,7 +20,7 @@ from cellpainting.ledger.plan_table import read_plan
 from cellpainting.planning import Group, ShardPlan
 from cellpainting.storage import Sources, Storage
 
-WRITING_SHARE = 0.1  # of the time, at most: the progress of a shard of thousands of groups is megabytes
+WRITING_SHARE = 0.02  # of the time, at most: the progress of a shard of thousands of groups is megabytes
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class ShardWork:
     def _write_progress(self) -> None:
         started = time.monotonic()
         progress = self._manifest([*self.done, *self._withdrawn.values()], "")
-        self._bucket.write(self._keys.progress(self._plan.number), progress.to_json())
+        self._bucket.write(self._keys.progress(self._plan.number), progress.to_json(indent=None))
         self._written_at = time.monotonic()
         self._writing_s = self._written_at - started
 

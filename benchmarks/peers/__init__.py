@@ -1,0 +1,1 @@
+"""What peers do, written plainly from their documents, to be measured against."""
