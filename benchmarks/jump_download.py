@@ -10,6 +10,7 @@ Needs nginx (Debian, Ubuntu: apt-get install nginx-light).
 import argparse
 import contextlib
 import csv
+import os
 import resource
 import shutil
 import socket
@@ -56,9 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="[default: 1 2 4]")
     parser.add_argument("--rounds", type=int, default=3, help="of both ways, to take the median of  [default: 3]")
     options = parser.parse_args(arguments)
-    if not shutil.which("nginx"):
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not nginx:
         parser.error("nginx is not installed (Debian, Ubuntu: apt-get install nginx-light)")
-    with tempfile.TemporaryDirectory(prefix="cpb-benchmark-") as name, serving(Path(name)) as url:
+    with tempfile.TemporaryDirectory(prefix="cpb-benchmark-") as name, serving(Path(name), nginx) as url:
         folder = Path(name)
         keys, size = fill(folder, options.images, options.image_sets)
         print(f"{len(keys)} images, {size / 1e6:.0f} MB; medians of {options.rounds} rounds")
@@ -73,14 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, nginx: str) -> Iterator[str]:
     """nginx on a free port, with a root below the folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "root").mkdir()
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
-    server = subprocess.Popen(["nginx", "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")])
+    server = subprocess.Popen([nginx, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")])
     try:
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import polars as pl
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
@@ -18,6 +19,7 @@ from cellpainting.jobs import parse_message
 from cellpainting.ledger import Cause, State
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 from tests.local.conftest import LocalUp, start_local_up
+from tests.worker.jump.small_jump import serving_gallery, serving_release
 
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
@@ -40,7 +42,8 @@ SET_PATH = "export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
 LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
 SET_CELLPROFILER = "export CELLPROFILER=$PWD/.cellprofiler/bin/cellprofiler"
 LOCAL_RUN = "cpb local run "
-WHOLE_PLATE, OWN_CLUSTER = "cpb preflight ", SET_CELLPROFILER  # how the blocks of these sections begin
+# How the blocks of these sections begin.
+WHOLE_PLATE, OWN_CLUSTER, JUMP = "cpb preflight ", SET_CELLPROFILER, "cpb jump metadata "
 WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
 
 
@@ -80,7 +83,7 @@ def shell(script: list[str], folder: Path, environment: dict[str, str] | None = 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
     handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
-    handled |= {*block_of(WHOLE_PLATE), *block_of(OWN_CLUSTER)}
+    handled |= {*block_of(WHOLE_PLATE), *block_of(OWN_CLUSTER), *block_of(JUMP)}
     unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
     assert unknown == []
     assert handled <= set(commands())
@@ -171,6 +174,22 @@ def test_whole_plate_is_measured_without_aws(reader: Path, cellprofiler: CellPro
     assert "plate1: complete, 1 image sets; 1 shards: 1 ended" in printed
 
 
+def test_jump_images_are_chosen_and_fetched(tmp_path: Path, moto_url: str) -> None:
+    """From servers that stand in for GitHub and the Gallery; the commands are those of README."""
+    metadata, *others = block_of(JUMP)
+    (tmp_path / "selection.yml").write_text("keep: {genes: [NAT1]}\nsites_per_well: {ORF: {trt: 2}}\n")
+    with serving_gallery(moto_url) as gallery, serving_release(tmp_path / "server") as releases:
+        gallery.put_images("P1", "A02")
+        environment = {"AWS_ENDPOINT_URL": moto_url, "AWS_EC2_METADATA_DISABLED": "true"}
+        printed = shell([f"{metadata} --url {releases}", *others], tmp_path, environment)
+    assert "14 wells in, 14 out" in printed
+    assert "4 of 4 plates" in printed
+    assert "10 files" in printed
+    images = tmp_path / "jump" / "images"
+    assert len(list(images.rglob("source_4__P1__A02__*.png"))) == 10
+    assert len(pl.read_parquet(images / "index" / "*.parquet")) == 2
+
+
 def test_templates_can_be_looked_at_without_an_account(tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
     lines = [f"{line} --no-notices --output {tmp_path}/cdk.out" for line in LOOK_AT_TEMPLATES]
@@ -206,15 +225,23 @@ def test_command_has_help_and_a_place_in_the_docs(name: str) -> None:
 
 
 def known_fields() -> list[str]:
-    """The fields of a request, as the refusal of an unknown one lists them."""
-    with pytest.raises(InvalidRequest) as refusal:
-        parse_message('{"pipeline": "p.cppipe", "input": "i", "output": "o", "no such field": 1}')
-    return str(refusal.value).partition("the known ones are ")[2].split(", ")
+    """The fields of requests, as the refusals of an unknown one list them."""
+    requests = [
+        {"pipeline": "p.cppipe", "input": "i", "output": "o"},
+        {"job_type": "download_images", "load_data": "l.csv", "output": "o"},
+    ]
+    known: dict[str, None] = {}
+    for request in requests:
+        with pytest.raises(InvalidRequest) as refusal:
+            parse_message(json.dumps({**request, "no such field": 1}))
+        known |= dict.fromkeys(str(refusal.value).partition("the known ones are ")[2].split(", "))
+    return list(known)
 
 
 @pytest.mark.parametrize("field", known_fields())
 def test_field_is_described(field: str) -> None:
-    assert f"| `{field}` |" in (DOCS / "requests.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", (DOCS / "requests.md").read_text(), re.MULTILINE)
+    assert f"`{field}`" in {name for row in rows for name in row.split(", ")}
 
 
 def refusals() -> list[tuple[str, str]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cellpainting.jobs import Resources, RunCellProfiler, parse_message
+from cellpainting.jobs import DownloadImages, Resources, RunCellProfiler, parse_message
+from cellpainting.jump.selection_config import read_selection
 from tests.conftest import measuring
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -57,6 +58,18 @@ def test_request_with_every_field_leaves_out_only_alternatives_and_what_a_deploy
     own = {field.name for field in fields(RunCellProfiler)} - {"resources"}
     assert {field.name for field in fields(Resources)} == {"memory_mib", "vcpus", "queue", "definition"}
     assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - ALTERNATIVES
+
+
+def test_download_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
+    document = json.loads((EXAMPLES / "download_images.json").read_text())
+    own = {field.name for field in fields(DownloadImages)} - {"resources", "redrive"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own
+
+
+def test_shipped_selection_is_one_that_is_taken() -> None:
+    selection = read_selection(EXAMPLES / "jump_selection.yml")
+    assert selection.sites("ORF", "trt") == 6
+    assert selection.sites("TARGET2", "trt") is None
 
 
 def test_small_plate_is_one_run_per_row_each_with_results_of_its_own() -> None:

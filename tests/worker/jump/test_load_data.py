@@ -12,7 +12,7 @@ from cellpainting.jump.gallery import open_gallery
 from cellpainting.jump.load_data import Plate, PlateReport, PlateState, collect, plates_of
 from cellpainting.jump.metadata import merge, read_tables
 from cellpainting.storage import S3Storage
-from tests.worker.jump.conftest import PLATES, SITES, Gallery, image_folder, load_data_key, load_data_of
+from tests.worker.jump.small_jump import PLATES, SITES, Gallery, image_folder, load_data_key, load_data_of
 
 IMAGE_SETS = sum(len(wells) for _, _, _, wells in PLATES.values()) * len(SITES)
 

@@ -3,10 +3,7 @@
 import gzip
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +12,7 @@ import pytest
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jump.metadata import merge, read_tables
 from tests.conftest import REPOSITORY
-from tests.worker.jump.conftest import A2M, DMSO, LACZ, NAT1, TABLES, TREATED, csv_of, write_tables
+from tests.worker.jump.small_jump import A2M, DMSO, LACZ, NAT1, TABLES, TREATED, csv_of, serving_release, write_tables
 
 REAL_TABLES = REPOSITORY.parent / "shared" / "data" / "jump_metadata"
 
@@ -119,20 +116,8 @@ def test_real_tables_of_plates_genes_and_controls_join_wells_of_every_plate(tmp_
 
 @pytest.fixture
 def release(tmp_path: Path) -> Iterator[str]:
-    """A server that has the tables where GitHub has those of a release."""
-    write_tables(tmp_path / "server" / "v0.13" / "metadata")
-    handler = partial(QuietHandler, directory=str(tmp_path / "server"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    with serving_release(tmp_path / "server") as url:
+        yield url
 
 
 def cpb(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -18,7 +18,7 @@ from cellpainting.jump.metadata import merge, read_tables
 from cellpainting.jump.selection import choose, read_known_bad
 from cellpainting.jump.selection_config import Selection, read_selection
 from tests.conftest import REPOSITORY
-from tests.worker.jump.conftest import DMSO, PLATES, SITES, Gallery, image_folder, load_data_of
+from tests.worker.jump.small_jump import DMSO, PLATES, SITES, Gallery, image_folder, load_data_of
 
 CONTROLS = REPOSITORY.parent / "shared" / "data" / "jump_metadata" / "perturbation_control.csv"
 NOTHING_BAD = pl.DataFrame(

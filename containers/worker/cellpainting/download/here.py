@@ -1,6 +1,7 @@
 """A download on this machine, without a queue: the same plan, shards and records in a folder of one's own."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from cellpainting.dispatch.store_plan import store_plan
 from cellpainting.download.run import run
 from cellpainting.download.tally import Tell
-from cellpainting.errors import InvalidRequest
+from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import DownloadImages, RunRecord, parse_job
 from cellpainting.ledger import Ledger, StoredFile, read_ledger, write_ledger
 from cellpainting.ledger.runs import record_request
@@ -20,7 +21,7 @@ from cellpainting.planning.plan_download import plan_download
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import FolderStorage, S3Storage, Sources, Storage
 
-IMAGES, TABLES = "images", "load_data"  # folders below the one that is asked for
+IMAGES, TABLES = "images", "jobs"  # folders below the one that is asked for
 GALLERY_REGION = "us-east-1"
 ROOT = Path("/")
 
@@ -104,6 +105,9 @@ def _read(table: Path, content: bytes) -> LoadData:
 
 
 def _kept(bucket: Storage, key: str, content: bytes) -> tuple[StoredFile, ...]:
-    """Keep a copy of the table with what is made of it."""
+    """Keep a copy of the table with what is made of it; it may be that copy itself."""
+    with suppress(MissingInput):
+        if bucket.read(key) == content:
+            return (StoredFile.of(bucket.stat(key)),)
     bucket.write(key, content)
     return (StoredFile.of(bucket.stat(key)),)

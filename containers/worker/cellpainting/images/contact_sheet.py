@@ -48,7 +48,7 @@ def contact_sheet(title: str, rows: Sequence[SheetRow]) -> bytes:
         for column, tile in enumerate(_tiles(row, channels)):
             left = MARGIN_PX + step * column
             sheet[top : top + TILE_PX, left : left + TILE_PX] = tile
-    return cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
 def _rank(channel: str) -> tuple[int]:
