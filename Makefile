@@ -72,7 +72,7 @@ images: .tools/bin/uv ## build the container images for real, with or without a 
 	@scripts/build_images.sh
 
 .PHONY: test-image
-test-image: setup images ## run a job inside the image
+test-image: setup images ## run a job inside each image
 	@pytest -m image
 
 .PHONY: test-slurm

@@ -217,6 +217,26 @@ PRODUCTION = Settings(
                 # The one writable folder: the root file system is read-only.
                 scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
             ),
+            WorkerSettings(
+                runtime="profiling",
+                # It runs no program of others, whose version would tell results apart.
+                version="",
+                dockerfile="profiling/Dockerfile",
+                # vCPU. Each makes some 100 images a second, 2 Gbit/s of them, and has 12 image sets on their way
+                # meanwhile: more would wait for the host's network.
+                vcpu=2,
+                # MiB. Crops of JUMP's images take 400 and whole ones in tar files 1,500; the hosts above have 8,192
+                # for two vCPUs.
+                memory_mib=4096,
+                # Attempts, as above; a later one goes on where the earlier was.
+                attempts=3,
+                # Seconds per attempt: 1,152 image sets, the most of a shard, two at a time and 30 s each at the
+                # worst, and 10 min as above.
+                timeout_s=1152 // 2 * 30 + 600,
+                # The user and the writable folder of this image, as above.
+                user="1000:1000",
+                scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
+            ),
         ),
         job_log_retention="THREE_MONTHS",
     ),

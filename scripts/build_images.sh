@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the container images for real (`make images`).
+# Builds the container images for real, cpb-<runtime>:latest for each runtime (`make images`).
 #
 # With a running Docker or Podman engine: `docker build`. Without one, on Debian or Ubuntu and as root: buildah,
-# and where no registry is reached, Debian's own packages in place of the base image, under the same name, so
-# that the Dockerfile is untouched.
+# and where no registry is reached, Debian's own packages in place of the base images, under the same names, so
+# that the Dockerfiles are untouched.
 #
 #   build_images.sh            builds what changed; prints each image's size
 #   build_images.sh --engine   prints the command that runs the images: docker, podman, or buildah with its storage
@@ -22,10 +22,10 @@ mirror=${DEBIAN_MIRROR:-}
 ca_bundle=${HOST_CA_BUNDLE:-${SSL_CERT_FILE:-}}
 pip_config=${HOST_PIP_CONFIG:-${PIP_CONFIG_FILE:-}}
 
-base=docker.io/library/python:3.9-slim-bookworm
-image=cpb-cellprofiler:latest
-keep_mb=8000 # of layers of earlier builds: a whole build makes 5000, each later change of the worker 200
-dockerfile=$here/containers/cellprofiler/Dockerfile
+runtimes=(cellprofiler profiling)
+debian_base=docker.io/library/debian:bookworm-slim
+python_base=docker.io/library/python:3.9-slim-bookworm
+keep_mb=8000 # of layers of earlier builds: a whole build makes 5400, each later change of the worker 20
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -107,49 +107,56 @@ copy_python() {
     ln -sf pip3.9 "$root/usr/local/bin/pip"
 }
 
-make_base() {
-    local root=$state/rootfs container
-    if "${buildah[@]}" inspect --type image "$base" >/dev/null 2>&1; then
-        return
+# Runs a command with a log of the given name; if it fails, shows how the log ends.
+quietly() {
+    local log=$state/$1.log
+    if ! "${@:2}" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        exit 1
     fi
-    # The true one, where a registry is reached.
-    if timeout 300 "${buildah[@]}" pull --quiet "$base" >/dev/null 2>&1; then
+}
+
+# A base image: the one that is there, the true one where a registry is reached, or what the function makes.
+need_base() {
+    local base=$1 make=$2
+    if "${buildah[@]}" inspect --type image "$base" >/dev/null 2>&1 \
+        || timeout 300 "${buildah[@]}" pull --quiet "$base" >/dev/null 2>&1; then
         return
     fi
     say "No registry is reached: $base is made from Debian's packages"
+    "$make"
+}
+
+# More than the true one has: the libraries of any Python, which all our images install, and ca-certificates, over
+# whose file that of this machine is mounted (`find_mounts`), so that it cannot be installed then.
+make_debian() {
+    local root=$state/rootfs container
     rm -rf "$root"
-    debootstrap --variant=minbase \
+    quietly debian debootstrap --variant=minbase \
         --include=ca-certificates,libbz2-1.0,libffi8,liblzma5,libncursesw6,libreadline8,libsqlite3-0,libssl3,zlib1g \
-        bookworm "$root" ${mirror:+"$mirror"} >"$state/debootstrap.log" || {
-        tail -n 20 "$state/debootstrap.log" >&2
-        exit 1
-    }
-    copy_python "$root"
+        bookworm "$root" ${mirror:+"$mirror"}
     rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/tmp/*
+    # As the true one has it: packages do not stay in the layer that they are installed in.
+    echo 'APT::Keep-Downloaded-Packages "false";' >"$root/etc/apt/apt.conf.d/docker-clean"
     container=$("${buildah[@]}" from scratch)
     "${buildah[@]}" add --quiet "$container" "$root" / >/dev/null
-    "${buildah[@]}" config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    "${buildah[@]}" commit --quiet --rm "$container" "$base" >/dev/null
+    "${buildah[@]}" commit --quiet --rm "$container" "$debian_base" >/dev/null
     rm -rf "$root"
 }
 
-# What the image is made from.
-fingerprint() {
-    (cd "$here/containers" && find .dockerignore cellprofiler worker -type f -not -path '*/__pycache__/*' -print0 \
-        | LC_ALL=C sort -z | xargs -0 cksum | cksum)
+make_python() {
+    local container
+    container=$("${buildah[@]}" from --pull-never "$debian_base")
+    copy_python "$("${buildah[@]}" mount "$container")"
+    "${buildah[@]}" config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    "${buildah[@]}" commit --quiet --rm "$container" "$python_base" >/dev/null
 }
 
-build_with_buildah() {
-    local mounts=() source
-    source=$(fingerprint)
-    if [ "$("${buildah[@]}" inspect --type image --format '{{index .OCIv1.Config.Labels "cpb.source"}}' "$image" 2>/dev/null)" \
-        = "$source" ]; then
-        say "$image: nothing changed"
-        return
-    fi
-    make_base
+# What makes pip and uv trust this machine's proxy: configuration files, mounted while building. The images keep
+# empty files.
+find_mounts() {
+    mounts=()
     if [ -n "$ca_bundle" ]; then
-        # pip and uv are told through their configuration files, mounted while building: the image keeps empty files.
         printf '[global]\ncert = /run/host-ca.crt\n' >"$state/pip.conf"
         pip_config=${pip_config:-$state/pip.conf}
         printf 'system-certs = true\n' >"$state/uv.toml"
@@ -159,45 +166,85 @@ build_with_buildah() {
     if [ -n "$pip_config" ]; then
         mounts+=(--volume "$pip_config:/etc/pip.conf:ro")
     fi
-    # With overlay, layers are kept: a change of the worker alone is built in seconds. vfs would copy each.
-    local layers=false
+}
+
+# With overlay, layers are kept: a change of the worker alone is built in seconds. vfs would copy each.
+find_layers() {
+    layers=false
     if [ -d "$state/overlay" ]; then
         layers=true
         if [ "$(du -sm "$state" | cut -f1)" -gt "$keep_mb" ]; then
             "${buildah[@]}" rmi --prune >/dev/null
         fi
     fi
-    say "$image: building, log in $state/build.log"
-    if ! "${buildah[@]}" bud --isolation chroot --pull-never --network host --layers="$layers" \
-        --label "cpb.source=$source" "${mounts[@]}" -f "$dockerfile" -t "$image" "$here/containers" \
-        >"$state/build.log" 2>&1; then
-        tail -n 40 "$state/build.log" >&2
-        exit 1
+}
+
+# What the image of a runtime is made from.
+fingerprint() {
+    (cd "$here/containers" && find .dockerignore installer.lock "$1" worker -type f -not -path '*/__pycache__/*' -print0 \
+        | LC_ALL=C sort -z | xargs -0 cksum | cksum)
+}
+
+build_with_buildah() {
+    local runtime=$1 image=cpb-$1:latest source built
+    source=$(fingerprint "$runtime")
+    built=$("${buildah[@]}" inspect --type image --format '{{index .OCIv1.Config.Labels "cpb.source"}}' "$image" \
+        2>/dev/null || true)
+    if [ "$built" = "$source" ]; then
+        say "$image: nothing changed"
+    else
+        say "$image: building, log in $state/$runtime.log"
+        quietly "$runtime" "${buildah[@]}" bud --isolation chroot --pull-never --network host --layers="$layers" --force-rm \
+            --label "cpb.source=$source" "${mounts[@]}" -f "$here/containers/$runtime/Dockerfile" -t "$image" \
+            "$here/containers"
     fi
+    "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}' "$image"
+}
+
+build_all_with_buildah() {
+    local runtime
+    need_base "$debian_base" make_debian
+    need_base "$python_base" make_python
+    find_mounts
+    find_layers
+    for runtime in "${runtimes[@]}"; do
+        build_with_buildah "$runtime"
+    done
+    say "$(du -sh "$state" | cut -f1) in $state; delete the folder to start anew"
+}
+
+# --- docker and podman -----------------------------------------------------------------------------
+
+build_with_engine() {
+    local engine=$1 image=cpb-$2:latest
+    "$engine" build -f "$here/containers/$2/Dockerfile" -t "$image" "$here/containers"
+    "$engine" image inspect --format '{{.Size}}' "$image" | awk -v image="$image" '{printf "%s %.2f GB\n", image, $1 / 1e9}'
 }
 
 main() {
-    local engine
+    local engine runtime
     engine=$(engine)
     if [ "$engine" != buildah ]; then
         if [ "${1:-}" = --engine ]; then
             echo "$engine"
             return
         fi
-        "$engine" build -f "$dockerfile" -t "$image" "$here/containers"
-        "$engine" image inspect --format '{{.Size}}' "$image" | awk -v image="$image" '{printf "%s %.2f GB\n", image, $1 / 1e9}'
+        for runtime in "${runtimes[@]}"; do
+            build_with_engine "$engine" "$runtime"
+        done
         return
     fi
-    need_tools
+    # One after the other, for those who ask at the same time.
     mkdir -p "$state"
+    exec 9>"$state/build.lock"
+    flock 9
+    need_tools
     buildah=(buildah --root "$state" --runroot "$state/run" --storage-driver "$(storage_driver)")
     if [ "${1:-}" = --engine ]; then
         echo "${buildah[*]}"
         return
     fi
-    build_with_buildah
-    "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}' "$image"
-    say "$(du -sh "$state" | cut -f1) in $state; delete the folder to start anew"
+    build_all_with_buildah
 }
 
 main "$@"

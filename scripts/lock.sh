@@ -5,7 +5,7 @@ set -euo pipefail
 options=("$@")
 uv=$(command -v "${UV:-uv}")
 uv=$(cd "$(dirname "$uv")" && pwd)/uv
-cd "$(dirname "${BASH_SOURCE[0]}")/../containers/cellprofiler"
+cd "$(dirname "${BASH_SOURCE[0]}")/../containers"
 
 # --no-config, --no-emit-*: nothing of this machine's index or mirror belongs in a lock.
 compile() {
@@ -13,11 +13,21 @@ compile() {
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" ${options[@]+"${options[@]}"} "$@"
 }
 
+# What the worker depends on in the image of one runtime; options name extras.
+export_worker() {
+    local lock=$1/worker.lock
+    local export=(export --frozen --package cellpainting "${@:2}" --no-dev --no-emit-workspace --no-header)
+    {
+        echo "# The worker's dependencies as uv.lock has them. Made by \`make lock\`:"
+        echo "# uv ${export[*]}"
+        "$uv" "${export[@]}" --quiet
+    } >"$lock"
+}
+
+# Installed by Python 3.9 for CellProfiler and by 3.11 for the rest: locked for the older, it suits both.
+compile installer.in -o installer.lock
+export_worker cellprofiler
+export_worker profiling --extra profiling
+cd cellprofiler
 compile --overrides overrides.txt requirements.in -o requirements.lock
 compile build-requirements.in -o build-requirements.lock
-compile installer.in -o installer.lock
-{
-    echo "# The worker's dependencies as uv.lock has them. Made by \`make lock\`:"
-    echo "# uv export --frozen --package cellpainting --no-dev --no-emit-workspace --no-header"
-    "$uv" export --quiet --frozen --package cellpainting --no-dev --no-emit-workspace --no-header
-} >worker.lock

@@ -109,14 +109,16 @@ class WorkerJob(Construct):
         return container
 
     def _build_image(self) -> ecr_assets.DockerImageAsset:
+        dockerfile = CONTAINERS / self._settings.dockerfile
         return ecr_assets.DockerImageAsset(
             self,
             "Image",
             directory=str(CONTAINERS),
             file=self._settings.dockerfile,
             platform=ecr_assets.Platform.LINUX_AMD64,
-            # What .dockerignore leaves out is not part of the image's hash either.
+            # What .dockerignore leaves out is not part of the image's hash either, nor is what is other images'.
             ignore_mode=cdk.IgnoreMode.DOCKER,
+            exclude=sorted(other.parent.name for other in CONTAINERS.glob("*/Dockerfile") if other != dockerfile),
         )
 
     def _environment(self) -> dict[str, str]:

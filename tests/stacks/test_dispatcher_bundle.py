@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from constants import PRODUCTION
+
 ROOT = Path(__file__).resolve().parents[2]
 # What Lambda's Python runtime brings along: boto3 and what it needs.
 RUNTIME_MODULES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
@@ -73,13 +75,17 @@ def test_a_missing_part_stops_the_bundling(tmp_path: Path) -> None:
     assert "holds no Python module, and the dispatcher needs it" in ended.stderr
 
 
-def test_the_image_is_built_from_two_folders_without_their_by_products(assemblies: dict[str, Path]) -> None:
+def test_an_image_is_built_from_its_own_folder_and_the_worker_without_their_by_products(
+    assemblies: dict[str, Path],
+) -> None:
     folder = assemblies["s3"]
     images = json.loads((folder / "batch-cpb.assets.json").read_text())["dockerImages"]
-    (image,) = images.values()
-    context = folder / image["source"]["directory"]
-    assert {entry.name for entry in context.iterdir() if entry.is_dir()} == {"cellprofiler", "worker"}
-    assert (context / image["source"]["dockerFile"]).is_file()
-    inside = {file.name for folder in context.iterdir() if folder.is_dir() for file in folder.rglob("*")}
-    assert not {name for name in inside if name.startswith(".") or name == "__pycache__"}
-    assert image["source"]["platform"] == "linux/amd64"
+    assert len(images) == len(PRODUCTION.batch.workers)
+    for image in images.values():
+        context = folder / image["source"]["directory"]
+        own = Path(image["source"]["dockerFile"]).parent.name
+        assert {entry.name for entry in context.iterdir()} == {own, "worker", "installer.lock", ".dockerignore"}
+        assert (context / image["source"]["dockerFile"]).is_file()
+        inside = {file.name for folder in context.iterdir() if folder.is_dir() for file in folder.rglob("*")}
+        assert not {name for name in inside if name.startswith(".") or name == "__pycache__"}
+        assert image["source"]["platform"] == "linux/amd64"

@@ -2,15 +2,21 @@
 
 import email
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cellpainting.dispatch.batch_jobs import attempt_timeout_s
 from cellpainting.dispatch.submission import CLAIM_EXPIRES_S
+from cellpainting.jobs import parse_job
+from cellpainting.jobs.message import JOB_TYPES
+from cellpainting.planning.plan_download import IMAGE_SETS_PER_SHARD
 from constants import PRODUCTION
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKERS = {worker.runtime: worker for worker in PRODUCTION.batch.workers}
 Resource = dict[str, Any]
 
 # Every permission of an allowed statement that has a `*` in it, and why nothing narrower will do.
@@ -37,6 +43,26 @@ def resources(folder: Path, kind: str) -> list[Resource]:
 
 def only(folder: Path, kind: str) -> Resource:
     (properties,) = [one["Properties"] for one in resources(folder, kind)]
+    assert isinstance(properties, dict)
+    return properties
+
+
+def job_definitions(folder: Path) -> dict[str, Resource]:
+    """The properties of each runtime's job definition. Its log streams say which runtime it is."""
+    found = [one["Properties"] for one in resources(folder, "Batch::JobDefinition")]
+    return {one["ContainerProperties"]["LogConfiguration"]["Options"]["awslogs-stream-prefix"]: one for one in found}
+
+
+@pytest.fixture(params=list(WORKERS))
+def definition(request: pytest.FixtureRequest, assembly: Path) -> Resource:
+    """The job definition of each runtime in turn."""
+    return job_definitions(assembly)[request.param]
+
+
+@pytest.fixture
+def container(definition: Resource) -> Resource:
+    """What a job definition says of its container."""
+    properties = definition["ContainerProperties"]
     assert isinstance(properties, dict)
     return properties
 
@@ -129,10 +155,9 @@ class TestDispatcher:
     def test_a_claim_is_given_up_only_when_the_function_cannot_be_at_work_any_more(self, assembly: Path) -> None:
         assert only(assembly, "Lambda::Function")["Timeout"] < CLAIM_EXPIRES_S
 
-    def test_it_knows_the_version_of_the_image_s_cellprofiler(self, assembly: Path) -> None:
-        (worker,) = PRODUCTION.batch.workers
+    def test_it_knows_the_version_of_the_image_s_cellprofiler(self) -> None:
         lock = (ROOT / "containers" / "cellprofiler" / "requirements.lock").read_text()
-        assert f"cellprofiler=={worker.version} " in lock
+        assert f"cellprofiler=={WORKERS['cellprofiler'].version} " in lock
 
     def test_more_memory_than_asked_for_still_fits_on_the_smallest_host(self) -> None:
         smallest_mib = 64 * 1024  # of the instance types that PRODUCTION lists
@@ -144,10 +169,16 @@ class TestDispatcher:
         variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
         assert set(variables) == {"BUCKET", "JOB_QUEUES", "RUNTIMES", "MAX_MEMORY_MIB"}
         assert "JobQueueArn" in render(variables["JOB_QUEUES"])
-        (worker,) = PRODUCTION.batch.workers
-        given = f'"vcpus": {worker.vcpu}, "memory_mib": {worker.memory_mib}, "version": "{worker.version}"'
-        assert render(variables["RUNTIMES"]).startswith('{"cellprofiler": {"definition": "<')
-        assert render(variables["RUNTIMES"]).endswith(f'>", {given}}}}}')
+        told = json.loads(re.sub("<[^>]*>", "ARN", render(variables["RUNTIMES"])))
+        assert told == {
+            runtime: {
+                "definition": "ARN",
+                "vcpus": worker.vcpu,
+                "memory_mib": worker.memory_mib,
+                "version": worker.version,
+            }
+            for runtime, worker in WORKERS.items()
+        }
 
     def test_it_writes_run_records_and_nothing_else(self, assembly: Path) -> None:
         (policy,) = [
@@ -160,10 +191,10 @@ class TestDispatcher:
             ("s3:PutObject", "<Data>/runs/*")
         ]
 
-    def test_it_may_submit_to_one_queue_and_one_definition_only(self, assembly: Path) -> None:
+    def test_it_may_submit_to_one_queue_and_the_definitions_only(self, assembly: Path) -> None:
         (submit,) = [one for one in statements(assembly) if one["Action"] == "batch:SubmitJob"]
         kinds = sorted(next(iter(resource)) for resource in submit["Resource"])
-        assert kinds == ["Fn::GetAtt", "Ref"]
+        assert kinds == ["Fn::GetAtt", *["Ref"] * len(WORKERS)]
 
 
 class TestPermissions:
@@ -194,43 +225,35 @@ class TestPermissions:
 
 
 class TestJobs:
-    def test_there_is_one_job_definition_per_runtime(self, assembly: Path) -> None:
-        runtimes = [worker.runtime for worker in PRODUCTION.batch.workers]
-        definitions = [one["Properties"] for one in resources(assembly, "Batch::JobDefinition")]
-        streams = [
-            one["ContainerProperties"]["LogConfiguration"]["Options"]["awslogs-stream-prefix"] for one in definitions
-        ]
-        assert streams == runtimes == ["cellprofiler"]
+    def test_there_is_one_job_definition_per_runtime_that_a_job_type_has(self, assembly: Path) -> None:
+        assert len(resources(assembly, "Batch::JobDefinition")) == len(WORKERS)
+        assert job_definitions(assembly).keys() == {job.runtime for job in JOB_TYPES.values()}
 
-    def test_a_container_is_neither_privileged_nor_root_and_cannot_change_its_image(self, assembly: Path) -> None:
-        container = only(assembly, "Batch::JobDefinition")["ContainerProperties"]
+    def test_a_container_is_neither_privileged_nor_root_and_cannot_change_its_image(self, container: Resource) -> None:
         assert container["Privileged"] is False
         assert container["ReadonlyRootFilesystem"] is True
         assert container["User"] not in ("", "0", "root")
         assert not container["User"].startswith("0:")
 
-    def test_scratch_is_a_writable_volume_that_goes_with_the_container(self, assembly: Path) -> None:
-        container = only(assembly, "Batch::JobDefinition")["ContainerProperties"]
+    def test_scratch_is_a_writable_volume_that_goes_with_the_container(self, container: Resource) -> None:
         environment = {one["Name"]: one["Value"] for one in container["Environment"]}
         writable = [one for one in container["MountPoints"] if not one["ReadOnly"]]
         assert [one["ContainerPath"] for one in writable] == [environment["CPB_SCRATCH"]]
         assert {"Name": writable[0]["SourceVolume"], "Host": {}} in container["Volumes"]
 
-    def test_the_command_is_the_worker_s_own(self, assembly: Path) -> None:
-        definition = only(assembly, "Batch::JobDefinition")
+    def test_the_command_is_the_worker_s_own(self, definition: Resource) -> None:
         command = ["run", "--request", "Ref::request", "--shard", "Ref::shard", "--submission", "Ref::submission"]
         assert definition["ContainerProperties"]["Command"] == command
         assert definition["Parameters"] == {"request": "", "shard": "0", "submission": ""}
 
-    def test_a_worker_is_told_what_its_container_has(self, assembly: Path) -> None:
-        container = only(assembly, "Batch::JobDefinition")["ContainerProperties"]
+    def test_a_worker_is_told_what_its_container_has(self, container: Resource) -> None:
         environment = {one["Name"]: one["Value"] for one in container["Environment"]}
         given = {one["Type"]: one["Value"] for one in container["ResourceRequirements"]}
         assert environment["CPB_VCPUS"] == given["VCPU"]
         assert environment["CPB_MEMORY_MIB"] == given["MEMORY"]
 
-    def test_a_lost_host_is_tried_again_and_failed_work_or_too_little_memory_is_not(self, assembly: Path) -> None:
-        retry = only(assembly, "Batch::JobDefinition")["RetryStrategy"]
+    def test_a_lost_host_is_tried_again_and_failed_work_or_too_little_memory_is_not(self, definition: Resource) -> None:
+        retry = definition["RetryStrategy"]
         assert retry["Attempts"] == 3
         assert retry["EvaluateOnExit"] == [
             {"Action": "RETRY", "OnStatusReason": "Host EC2*"},
@@ -238,6 +261,11 @@ class TestJobs:
             {"Action": "EXIT", "OnExitCode": "1"},
             {"Action": "EXIT", "OnExitCode": "2"},
         ]
+
+    def test_a_download_has_the_time_that_the_largest_shard_may_take(self) -> None:
+        job = parse_job({"job_type": "download_images", "load_data": "load_data.csv", "output": "training"})
+        worker = WORKERS[job.runtime]
+        assert worker.timeout_s == attempt_timeout_s(job.timeout_s, IMAGE_SETS_PER_SHARD, worker.vcpu)
 
     def test_hosts_are_spot_cost_nothing_when_idle_and_are_locked_down(self, assembly: Path) -> None:
         hosts = only(assembly, "Batch::ComputeEnvironment")["ComputeResources"]
@@ -297,11 +325,12 @@ class TestFileSystem:
         assert link["S3"] == {"AutoImportPolicy": {"Events": ["NEW", "CHANGED", "DELETED"]}}
 
     def test_jobs_read_it_and_cannot_write_to_it(self, assemblies: dict[str, Path]) -> None:
-        container = only(assemblies["fsx"], "Batch::JobDefinition")["ContainerProperties"]
-        (shared,) = [one for one in container["MountPoints"] if one["SourceVolume"] == "shared"]
-        assert shared == {"ContainerPath": "/fsx", "ReadOnly": True, "SourceVolume": "shared"}
-        assert {"Name": "shared", "Host": {"SourcePath": "/fsx"}} in container["Volumes"]
-        assert {"Name": "CPB_INPUT_ROOT", "Value": "/fsx"} in container["Environment"]
+        for definition in job_definitions(assemblies["fsx"]).values():
+            container = definition["ContainerProperties"]
+            (shared,) = [one for one in container["MountPoints"] if one["SourceVolume"] == "shared"]
+            assert shared == {"ContainerPath": "/fsx", "ReadOnly": True, "SourceVolume": "shared"}
+            assert {"Name": "shared", "Host": {"SourcePath": "/fsx"}} in container["Volumes"]
+            assert {"Name": "CPB_INPUT_ROOT", "Value": "/fsx"} in container["Environment"]
 
     def test_hosts_and_file_servers_share_a_group_with_lustre_s_ports(self, assemblies: dict[str, Path]) -> None:
         rules = [one["Properties"] for one in resources(assemblies["fsx"], "EC2::SecurityGroupIngress")]
@@ -335,6 +364,11 @@ class TestNetwork:
         endpoints = [one["Properties"] for one in resources(assembly, "EC2::VPCEndpoint")]
         names = {render(one["ServiceName"]).partition(">.")[2] for one in endpoints}
         assert names == {"ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "logs", "s3"}
+
+    def test_the_endpoint_of_s3_leads_to_public_buckets_of_others_too(self, assembly: Path) -> None:
+        endpoints = [one["Properties"] for one in resources(assembly, "EC2::VPCEndpoint")]
+        (s3,) = [one for one in endpoints if one["VpcEndpointType"] == "Gateway"]
+        assert "PolicyDocument" not in s3  # which would name the buckets
 
     def test_traffic_is_logged(self, assembly: Path) -> None:
         assert only(assembly, "EC2::FlowLog")["TrafficType"] == "ALL"

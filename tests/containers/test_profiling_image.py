@@ -1,0 +1,68 @@
+"""The image is built from its Dockerfile, and does a download inside it: the container's own command, as uid 1000.
+
+`pytest -m image`.
+"""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tifffile
+from PIL import Image
+
+from cellpainting.ledger import read_ledger
+from cellpainting.storage import FolderStorage
+from tests.containers.conftest import Engine
+
+IMAGE = "cpb-profiling:latest"
+WELLS = ("A01", "A02", "A03")
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
+
+
+def _write_plate(bucket: Path) -> None:
+    """An image of 16 bits per well, darker on the left and brighter on the right, and the load data that names them."""
+    (bucket / "images").mkdir()
+    image = np.full((64, 64), 1000, np.uint16)
+    image[:, 32:] = 3000
+    with (bucket / "load_data.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*(f"Metadata_{name}" for name in ("Source", "Batch", "Plate", "Well", "Site")), "URL_OrigDNA"])
+        for well in WELLS:
+            tifffile.imwrite(bucket / "images" / f"{well}.tif", image)
+            table.writerow(["source_4", "B1", "P1", well, "1", f"images/{well}.tif"])
+
+
+def test_the_image_crops_scales_and_accounts_for_a_plate(engine: Engine, bucket: Path) -> None:
+    _write_plate(bucket)
+    expected = np.zeros((32, 48), np.uint8)
+    expected[:, 24:] = 255
+    request = {
+        "job_type": "download_images",
+        "load_data": "load_data.csv",
+        "output": "training",
+        "run": "in-the-image",
+        "crop_height_px": 32,
+        "crop_width_px": 48,
+    }
+
+    engine.run_request(bucket, request)
+
+    ledger = read_ledger(FolderStorage(bucket), "in-the-image")
+    assert ledger.is_complete
+    assert ledger.counts["done"] == len(WELLS)
+    index = pq.read_table(bucket / "training" / "index" / "source_4__B1__P1-0.parquet").to_pylist()
+    assert [row["Metadata_Well"] for row in index] == list(WELLS)
+    for row in index:
+        path = bucket / "training" / row["FileName_OrigDNA"]
+        assert path.name == f"source_4__P1__{row['Metadata_Well']}__1__DNA.png"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row["SHA256_DNA"]
+        assert np.array_equal(np.asarray(Image.open(path)), expected)
+
+
+def test_the_final_image_has_neither_installers_nor_a_compiler_nor_root(engine: Engine) -> None:
+    script = "for tool in gcc cc pip uv; do ! command -v $tool || exit 1; done; test $(id -u) = 1000"
+    engine.run("-c", script, mounts={}, entry_point="/bin/sh")
