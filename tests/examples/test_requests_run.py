@@ -83,4 +83,7 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     for run in runs:
         assert read_ledger(bucket, run.run_id).counts["done"] == (len(IMAGE_SETS) if run.job.load_data else 1)
         if run.job.load_data:
-            assert (bucket.root / run.job.output / "P1/analysis/P1-A01-2/Image.csv").exists()
+            result = (
+                "P1/P1__A01__2__DNA.png" if isinstance(run.job, DownloadImages) else "P1/analysis/P1-A01-2/Image.csv"
+            )
+            assert (bucket.root / run.job.output / result).exists()

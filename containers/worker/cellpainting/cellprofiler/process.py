@@ -19,7 +19,9 @@ ONE_THREAD = {  # a group is one core's work; BLAS threads of several processes 
     "NUMBA_NUM_THREADS": "1",
 }
 SAME_COLUMNS = {"PYTHONHASHSEED": "0"}  # pipelines from before v4 order image pairs by a set (docs/cellprofiler.md)
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TZ")  # not the worker's credentials: plugins are strangers
+# Not the worker's credentials: plugins are strangers. OpenBLAS is told so where its own choice for a processor is
+# wrong, and its kernels differ in the last digits.
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 Event = Mapping[str, Any]
 DIED: Event = {"event": "died"}

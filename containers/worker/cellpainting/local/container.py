@@ -15,7 +15,8 @@ from cellpainting.local.assembly import ImageAsset
 from cellpainting.local.retry import lower_keys
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
-PASSED_ON = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")  # of this machine, to each job
+# Of this machine, to each job.
+PASSED_ON = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 @dataclass(frozen=True)
