@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity, run
 from cellpainting.errors import CellProfilerNotFound
-from cellpainting.jobs import Job, RunCellProfiler, RunRecord, parse_job
+from cellpainting.jobs import DownloadImages, Job, RunCellProfiler, RunRecord, parse_job
 from cellpainting.ledger import Ledger, Manifest, read_ledger, write_plan
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import plan_job
@@ -34,6 +34,12 @@ SPOTS = ((20, 20), (20, 44), (44, 32))  # row, column of the three spots in ever
 def measuring(job: Job) -> RunCellProfiler:
     """A job that is known to be one of CellProfiler's."""
     assert isinstance(job, RunCellProfiler)
+    return job
+
+
+def downloading(job: Job) -> DownloadImages:
+    """A job that is known to be a download."""
+    assert isinstance(job, DownloadImages)
     return job
 
 

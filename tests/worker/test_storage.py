@@ -1,6 +1,7 @@
 """A folder and an S3 server behave the same: the same tests run on both."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,19 @@ def test_file_that_is_being_written_is_not_listed(tmp_path: Path) -> None:
     storage.write("a", b"")
     (tmp_path / ".partial-x").write_bytes(b"half")
     assert [item.key for item in storage.list("")] == ["a"]
+
+
+def test_files_are_for_those_to_read_whom_the_umask_lets(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path / "bucket")
+    (tmp_path / "up").touch(mode=0o600)
+    earlier = os.umask(0o027)
+    try:
+        storage.write("written", b"")
+        storage.create("created", b"")
+        storage.upload(tmp_path / "up", "uploaded")
+    finally:
+        os.umask(earlier)
+    assert {oct(path.stat().st_mode & 0o777) for path in storage.root.iterdir()} == {"0o640"}
 
 
 def test_uri_opens_its_storage(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cellpainting.cli.jump_options import ENDPOINT_URL, output_option
 from cellpainting.cli.signals import stop
 from cellpainting.errors import InvalidRequest
 from cellpainting.ledger import Ledger
@@ -33,15 +34,8 @@ PROCESSORS = os.cpu_count() or 1
     type=click.Path(exists=True, path_type=Path),
     help="load data (.parquet, .csv, .csv.gz), such as a job file of 'cpb jump select'; or a folder of them",
 )
-@click.option(
-    "--output",
-    "folder",
-    metavar="DIR",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="folder for images, index, contact sheets and records; made if need be",
-)
-@click.option("--endpoint-url", metavar="U", help="where public buckets are  [default: AWS]")
+@output_option("images, index, contact sheets and records")
+@ENDPOINT_URL
 @click.option(
     "--workers",
     type=click.IntRange(min=1),

@@ -1,16 +1,20 @@
 """`cpb jump load-data`: the image lists of all plates as one data set."""
 
-import json
 import signal
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import track
 
+from cellpainting.cli.jump_options import ENDPOINT_URL, output_option
 from cellpainting.cli.signals import stop
 from cellpainting.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from cellpainting.jump.load_data import PlateReport
 
 NAMED = 20  # plates that are not done
 
@@ -24,16 +28,9 @@ NAMED = 20  # plates that are not done
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="complete_metadata.parquet, as 'cpb jump metadata' writes it",
 )
-@click.option(
-    "--output",
-    "folder",
-    metavar="DIR",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="folder for the data set; made if need be",
-)
+@output_option("the data set")
 @click.option("--source", "sources", metavar="S", multiple=True, help="only this source; may be given several times")
-@click.option("--endpoint-url", metavar="U", help="where the Gallery is  [default: AWS, us-east-1]")
+@ENDPOINT_URL
 @click.option("--workers", type=click.IntRange(min=1), default=16, show_default=True, help="plates at a time")
 @click.option("--json", "as_json", is_flag=True, help="print each plate's report as JSON")
 def load_data(
@@ -61,10 +58,15 @@ def load_data(
         track(done, "plates", total=len(plates), console=console, transient=True, disable=not console.is_terminal)
     )
     path = write_report(folder, reports)
-    left = [report for report in reports if report.state is not PlateState.DONE]
     if as_json:
-        click.echo(json.dumps([asdict(report) for report in reports], indent=1))
-        return 1 if left else 0
+        click.echo(path.read_text(encoding="utf-8"))
+    else:
+        _tell(reports, path)
+    return 0 if all(report.state is PlateState.DONE for report in reports) else 1
+
+
+def _tell(reports: "Sequence[PlateReport]", path: Path) -> None:
+    left = [report for report in reports if report.reason]
     for report in left[:NAMED]:
         click.echo(f"{report.state.value}: {report.source} {report.batch} {report.plate}: {report.reason}")
     without_images = sum(len(report.wells_without_images) for report in reports)
@@ -75,4 +77,3 @@ def load_data(
         f"{len(left):,} plates are not done; wells of the metadata without images: {without_images:,}, "
         f"wells with images that the metadata has not: {without_metadata:,}; all are named in {path}"
     )
-    return 1 if left else 0

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cellpainting.cli.jump_options import output_option
+
 if TYPE_CHECKING:
     from cellpainting.jump.metadata import Account
 
@@ -13,14 +15,7 @@ NAMED = 5  # examples of what does not join
 
 
 @click.command()
-@click.option(
-    "--output",
-    "folder",
-    metavar="DIR",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="folder for the tables; made if need be",
-)
+@output_option("the tables")
 @click.option(
     "--from",
     "tables",

@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.progress import Progress
 from rich.table import Table
 
+from cellpainting.cli.jump_options import ENDPOINT_URL, output_option
 from cellpainting.errors import StorageUnavailable
 from cellpainting.storage import FolderStorage, S3Storage, Sources
 
@@ -35,15 +36,8 @@ NAMED = 5  # values that nothing has
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="the data set of 'cpb jump load-data'",
 )
-@click.option(
-    "--output",
-    "folder",
-    metavar="DIR",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="folder for job files and requests; made if need be",
-)
-@click.option("--endpoint-url", metavar="U", help="where the Gallery is  [default: AWS, us-east-1]")
+@output_option("job files and requests")
+@ENDPOINT_URL
 @click.option("--json", "as_json", is_flag=True, help="print all of it as JSON")
 def select(config: Path, data_set: Path, folder: Path, endpoint_url: str | None, as_json: bool) -> int:
     """Choose sites, tell how many and how large their files are, and write a job file and a request per plate.

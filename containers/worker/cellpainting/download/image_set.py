@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from threading import Lock
 
 from cellpainting.download.provenance import Provenance
 from cellpainting.download.recipe import Recipe
@@ -18,6 +19,9 @@ BAD: Mapping[type[CellPaintingError], tuple[State, Cause]] = {
     DamagedImage: (State.INPUT_DAMAGED, Cause.INPUT_DAMAGED),
     StorageUnavailable: (State.FAILED, Cause.STORAGE_UNAVAILABLE),
 }
+
+# Images in a row for which the storage gave nothing, after all retries: it is not they that are at fault.
+HOPELESS = 20
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,31 @@ class Made:
         if not self.errors:
             return Outcome(self.task.image_set, State.DONE)
         state, cause = next(BAD[kind] for kind in BAD for error in self.errors.values() if isinstance(error, kind))
-        reason = "; ".join(f"{channel}: {self.task.places[channel]}: {why}" for channel, why in self.errors.items())
+        told = ((channel, self.task.places[channel], str(why)) for channel, why in self.errors.items())
+        reason = "; ".join(": ".join(filter(None, parts)) for parts in told)
         return Outcome(self.task.image_set, state, reason, cause)
 
-    @property
-    def is_unreachable(self) -> bool:
-        """Whether the storage gave nothing at all."""
-        return not self.inputs and any(isinstance(error, StorageUnavailable) for error in self.errors.values())
+
+class Supply:
+    """Whether images are still to be fetched, as all threads see it: nobody has stopped, and the storage gives some.
+
+    `failure` is what the storage said at last when it was given up.
+    """
+
+    def __init__(self) -> None:
+        self.is_over, self.failure = False, ""
+        self._lock, self._missed = Lock(), 0  # images in a row
+
+    def stop(self) -> None:
+        """Fetch no more."""
+        self.is_over = True
+
+    def note(self, error: CellPaintingError | None) -> None:
+        """Take down what became of an image."""
+        with self._lock:
+            self._missed = self._missed + 1 if isinstance(error, StorageUnavailable) else 0
+            if self._missed == HOPELESS:
+                self.is_over, self.failure = True, str(error)
 
 
 @dataclass(frozen=True)
@@ -75,17 +97,24 @@ class Maker:
     recipe: Recipe
     sources: Sources
     processors: AbstractContextManager[object]
+    supply: Supply
     earlier: Callable[[str, str], bytes | None]
 
     def make(self, task: Task) -> Made:
-        """Fetch and make the images of an image set, one after the other; a bad one does not keep the others back."""
+        """Fetch and make the images of an image set, one after the other; a bad one does not keep the others back.
+
+        When the supply is over, what is left of it is left out.
+        """
         started = time.monotonic()
         made = Made(task)
         for channel, place in task.places.items():
+            if self.supply.is_over:
+                break
             try:
                 made.files[channel] = self._file(made, channel, place)
             except tuple(BAD) as error:
                 made.errors[channel] = error
+            self.supply.note(made.errors.get(channel))
         _refuse_other_sizes(made)
         made.seconds = time.monotonic() - started
         return made

@@ -16,6 +16,7 @@ from cellpainting.download.provenance import Provenance
 from cellpainting.errors import DamagedImage, MissingInput
 from cellpainting.ledger import GroupResult, StoredFile
 from cellpainting.storage import Storage
+from cellpainting.storage.folder import room_for
 
 Images = dict[str, dict[str, PublishedImage]]  # by the name of the image set and the channel
 NOT_IN_KEYS = re.compile(r"[./]")  # a reader of WebDataset takes the name up to the first dot for the sample's key
@@ -54,10 +55,12 @@ class PngTree:
         self.images: Images = {}
         self._bucket, self._output = bucket, output
         self._stored: dict[str, StoredFile] = {}
+        self._changed: set[str] = set()  # files that are not what was published, whatever their notes say
 
     def earlier(self, name: str, channel: str) -> bytes | None:
+        key = self._key(name, channel)
         with suppress(MissingInput):
-            return self._bucket.read(self._key(name, channel))
+            return None if key in self._changed else self._bucket.read(key)
         return None
 
     def put(self, made: Made) -> None:
@@ -77,20 +80,26 @@ class PngTree:
         return tuple(self._stored[self._key(name, channel)] for name, channel in names)
 
     def is_intact(self, result: GroupResult) -> bool:
-        images = {}
-        for file in result.outputs:
-            try:
-                content = self._bucket.read(file.key)
-                provenance = Provenance.of_file(content)
-            except (MissingInput, DamagedImage):
-                return False
-            if hashlib.sha256(content).hexdigest() != file.checksum:
-                return False
-            channel = Path(file.key).stem.rpartition("__")[2]
-            path = file.key.removeprefix(f"{self._output}/")
-            images[channel] = PublishedImage(path, file.checksum, provenance)
+        found = {file.key: self._find(file) for file in result.outputs}
+        images = {
+            key.removeprefix(f"{self._output}/{result.folder}__").removesuffix(".png"): image
+            for key, image in found.items()
+            if image
+        }
+        self._changed.update(key for key, image in found.items() if not image)
+        if len(images) < len(found):
+            return False
         self.images[result.folder] = images
         return True
+
+    def _find(self, file: StoredFile) -> PublishedImage | None:
+        """An image that an earlier attempt published, if its file is what it was."""
+        with suppress(MissingInput, DamagedImage):
+            content = self._bucket.read(file.key)
+            if hashlib.sha256(content).hexdigest() == file.checksum:
+                path = file.key.removeprefix(f"{self._output}/")
+                return PublishedImage(path, file.checksum, Provenance.of_file(content))
+        return None
 
     def read(self, name: str) -> Mapping[str, bytes]:
         return {channel: self._bucket.read(self._key(name, channel)) for channel in self.images[name]}
@@ -122,7 +131,7 @@ class TarFiles:
             return ()
         key = self._key(folder)
         path = self._scratch / Path(key).name
-        with tarfile.open(path, "w") as tar:
+        with room_for(path), tarfile.open(path, "w") as tar:
             for made in whole:
                 self._add(tar, made, key.removeprefix(f"{self._output}/"))
         with path.open("rb") as file:
@@ -165,7 +174,7 @@ class TarFiles:
                     name = json.loads(data)["__name__"]
                     self.images[name] = {}
                     continue
-                channel = member.name.split(".")[-2]
+                channel = member.name.removesuffix(".png").partition(".")[2]
                 sha256 = hashlib.sha256(data).hexdigest()
                 self.images[name][channel] = PublishedImage(member.name, sha256, Provenance.of_file(data), tar_file)
 

@@ -1,6 +1,7 @@
 """One shard of a `download_images` job, from its plan to its manifest."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from cellpainting.download.plate_files import write_plate_files
@@ -16,7 +17,7 @@ from cellpainting.ledger import Manifest
 from cellpainting.ledger.shard_work import Checks, MadeWith, ShardWork
 from cellpainting.load_data import LoadData
 from cellpainting.planning import ShardPlan
-from cellpainting.planning.plan_download import channel_columns
+from cellpainting.planning.plan_download import channel_positions
 from cellpainting.scratch import scratch_folder
 from cellpainting.shard_log import ShardLog, print_at_once
 from cellpainting.storage import Sources, Storage
@@ -48,8 +49,7 @@ def run(
     if plan.part is None:
         raise InvalidRequest(f"shard {plan.number} was not planned for a download; send the request again")
     made_with = MadeWith(None, "", (), "", image_digest())
-    with scratch_folder() as scratch:
-        log = ShardLog(scratch / "shard.log", show)
+    with scratch_folder() as scratch, closing(ShardLog(scratch / "shard.log", show)) as log:
         try:
             shard = _open(record, job, plan, bucket, sources, scratch)
         except DamagedImage as error:
@@ -62,7 +62,7 @@ def run(
             tally = Tally(log, tell, done, plan.image_set_count)
             Downloader(shard, work, tally).run(processors)
             tally.summarise()
-        channels = list(channel_columns(job, LoadData(plan.columns, ())))
+        channels = list(channel_positions(job, LoadData(plan.columns, ())))
         write_plate_files(bucket, job.output, plan.part, shard.form, metadata_by_name(plan), channels)
         return _finish(work, record, plan, bucket, log)
 
@@ -72,8 +72,7 @@ def _open(
 ) -> Shard:
     recipe = Recipe(job)
     if plan.part and plan.part.sample:
-        table = LoadData(plan.columns, ())
-        at = {channel: table.positions[column] for channel, column in channel_columns(job, table).items()}
+        at = channel_positions(job, LoadData(plan.columns, ()))
         recipe = Recipe(job, plate_limits(record, plan.part, at, recipe, bucket=bucket, sources=sources))
     form: Form = (
         TarFiles(bucket, job.output, metadata_by_name(plan), scratch)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
-from cellpainting.download.image_set import Made, Maker, Task, nothing_earlier
+from cellpainting.download.image_set import HOPELESS, Made, Maker, Supply, Task, nothing_earlier
 from cellpainting.download.publish import Form
 from cellpainting.download.recipe import Recipe
 from cellpainting.download.tally import Tally
@@ -18,14 +18,12 @@ from cellpainting.jobs import DownloadImages
 from cellpainting.ledger import GroupResult
 from cellpainting.ledger.shard_work import ShardWork
 from cellpainting.planning import Group, ShardPlan
-from cellpainting.planning.plan_download import channel_columns, image_set_name
+from cellpainting.planning.plan_download import channel_positions, image_set_name
 from cellpainting.storage import Sources
 
 # Image sets on their way per processor: S3 answers after some 50 ms and then sends an image in 30, while a processor
 # makes one in 8. Each has one image in memory at a time, some 10 MB.
 LANES_PER_PROCESSOR = 12
-# Image sets in a row for which the storage gave nothing, after all retries: it is not they that are at fault.
-HOPELESS = 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Shard:
     def tasks(self, group: Group) -> list[Task]:
         """The image sets of a group."""
         table = self.plan.table(group)
-        at = {channel: table.positions[column] for channel, column in channel_columns(self.job, table).items()}
+        at = channel_positions(self.job, table)
         return [
             Task(image_set, image_set_name(table, row), {channel: row[at[channel]] for channel in at})
             for image_set, row in zip(self.plan.image_sets(group), group.rows, strict=True)
@@ -58,7 +56,7 @@ class Downloader:
 
     def __init__(self, shard: Shard, work: ShardWork, tally: Tally) -> None:
         self._shard, self._work, self._tally = shard, work, tally
-        self._unreachable = 0  # image sets in a row
+        self._supply = Supply()
         self._running: dict[Future[Made], Group] = {}
 
     def run(self, processors: int) -> None:
@@ -71,21 +69,23 @@ class Downloader:
         StorageFull
             If there is no room for results.
         """
-        is_new = not self._work.is_continued
+        is_new = self._shard.job.force or not self._work.is_continued
         self._work.write_progress()  # from now on, files may be there that no record tells of
         maker = Maker(
             self._shard.recipe,
             self._shard.sources,
             BoundedSemaphore(processors),
+            self._supply,
             nothing_earlier if is_new else self._shard.form.earlier,
         )
         lanes = ThreadPoolExecutor(processors * LANES_PER_PROCESSOR)
         try:
             self._do_all(lanes, maker, 2 * processors * LANES_PER_PROCESSOR)
         except BaseException:
-            lanes.shutdown(cancel_futures=True)
+            self._supply.stop()
             with suppress(StorageFull, StorageUnavailable):  # that it stops is told already
-                self._work.write_progress()
+                self._work.write_progress()  # before lanes that wait for an answer are waited for
+            lanes.shutdown(cancel_futures=True)
             raise
         lanes.shutdown()
 
@@ -112,17 +112,16 @@ class Downloader:
         """Wait for image sets that are done, and record the groups that are whole with them."""
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
             group, made = self._running.pop(future), future.result()
-            self._require_reachable(made)
+            self._require_supply()
             self._tally.count(made)
             waiting[group.folder].append(made)
             if len(waiting[group.folder]) == len(group.rows):
                 self._record(group, waiting.pop(group.folder))
 
-    def _require_reachable(self, made: Made) -> None:
-        self._unreachable = self._unreachable + 1 if made.is_unreachable else 0
-        if self._unreachable == HOPELESS:
+    def _require_supply(self) -> None:
+        if self._supply.failure:
             raise StorageUnavailable(
-                f"the storage gave nothing of {HOPELESS} image sets in a row, at last {made.outcome.reason}; "
+                f"the storage gave nothing of {HOPELESS} images in a row, at last {self._supply.failure}; "
                 "do it again when it can be reached: it goes on where it was"
             )
 

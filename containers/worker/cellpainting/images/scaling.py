@@ -25,8 +25,10 @@ class Limits:
 
     @property
     def largest_error(self) -> float:
-        """How far `restore` is off at most, in the units of the original pixels, for those between the limits."""
-        return (self.high - self.low) / 255 / 2
+        """How far `restore` is off at most, in the units of the original pixels, for those between the limits: half of
+        one of 255 steps, and what float32 rounds.
+        """
+        return (self.high - self.low) / 255 / 2 + float(np.spacing(np.float32(self.high)))
 
 
 def histogram(image: np.ndarray) -> np.ndarray:

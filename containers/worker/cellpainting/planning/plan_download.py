@@ -29,7 +29,8 @@ def plan_download(job: DownloadImages, table: LoadData) -> tuple[ShardPlan, ...]
     Raises
     ------
     InvalidRequest
-        If the table has not the columns that are needed, nothing is selected, or two image sets have the same name.
+        If the table has not the columns that are needed, nothing is selected, or two image sets or plates would have
+        the same name.
     """
     _require(REQUIRED, table, "load_data", job.load_data)
     _require([column for column, _ in job.select], table, "select", dict(job.select))
@@ -38,8 +39,8 @@ def plan_download(job: DownloadImages, table: LoadData) -> tuple[ShardPlan, ...]
     if not rows:
         raise InvalidField("select", dict(job.select), f"no image set of {job.load_data} has these values; correct it")
     shards: list[ShardPlan] = []
-    for members in _plates(rows, table).values():
-        for part, groups in _parts(members, job, table):
+    for plate, members in _plates(rows, table).items():
+        for part, groups in _parts(plate, members, job, table):
             shards.append(ShardPlan(len(shards), groups, table.columns, part=part))
     return tuple(shards)
 
@@ -65,6 +66,11 @@ def channel_columns(job: DownloadImages, table: LoadData) -> dict[str, str]:
     return {channel: known[channel] for channel in wanted}
 
 
+def channel_positions(job: DownloadImages, table: LoadData) -> dict[str, int]:
+    """Where the place of each channel's image stands in a row; the channels are those of `channel_columns`."""
+    return {channel: table.positions[column] for channel, column in channel_columns(job, table).items()}
+
+
 def _require(columns: Sequence[str], table: LoadData, field: str, value: object) -> None:
     known = [name for name in table.positions if name.startswith("Metadata_")]
     for column in columns:
@@ -82,18 +88,26 @@ def _is_selected(row: Row, job: DownloadImages, table: LoadData) -> bool:
     return all(row[table.positions[column]] in values for column, values in job.select)
 
 
-def _plates(rows: Sequence[Row], table: LoadData) -> dict[Row, list[Row]]:
-    positions = [table.positions[name] for name in PLATE_COLUMNS if name in table.positions]
+def _plates(rows: Sequence[Row], table: LoadData) -> dict[str, list[Row]]:
+    """The rows of each plate, by a name for files of its own."""
+    columns = _present(PLATE_COLUMNS, table)
     plates: dict[Row, list[Row]] = {}
     for row in rows:
-        plates.setdefault(tuple(row[at] for at in positions), []).append(row)
-    return plates
+        plates.setdefault(tuple(row[table.positions[column]] for column in columns), []).append(row)
+    named: dict[str, Row] = {}
+    for plate, members in plates.items():
+        name = folder_name("__".join(columns), table.metadata(members[0]))
+        if other := named.get(name):
+            raise InvalidRequest(f"two plates, {other} and {plate}, would have the files {name}; rename one of them")
+        named[name] = plate
+    return {name: plates[plate] for name, plate in named.items()}
 
 
-def _parts(rows: Sequence[Row], job: DownloadImages, table: LoadData) -> Iterator[tuple[PlatePart, tuple[Group, ...]]]:
+def _parts(
+    plate: str, rows: Sequence[Row], job: DownloadImages, table: LoadData
+) -> Iterator[tuple[PlatePart, tuple[Group, ...]]]:
     """The parts of one plate. Each takes every n-th image set, so that it is like the whole."""
     named = _named(rows, table)
-    plate = folder_name("__".join(_present(PLATE_COLUMNS, table)), table.metadata(rows[0]))
     sample = _sample(named) if job.scaling == "plate" else ()
     count = math.ceil(len(rows) / IMAGE_SETS_PER_SHARD)
     tars = 0

@@ -3,10 +3,10 @@
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from cellpainting.errors import InvalidRequest, MissingInput, StorageFull
 from cellpainting.storage.base import StoredObject
@@ -79,7 +79,7 @@ class FolderStorage:
 
     def download(self, key: str, path: Path) -> StoredObject:
         stored = self.stat(key)
-        with _room_for(path):
+        with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.path(key), path)
         return stored
@@ -113,14 +113,14 @@ class FolderStorage:
     def _partial(self, key: str) -> Iterator[Path]:
         """A file to write to before it gets its name; what is left of it is removed."""
         folder = self.path(key).parent
-        with _room_for(folder):
+        with room_for(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
-            os.close(handle)
+            partial = folder / f"{PARTIAL}{uuid4().hex}"
+            partial.touch(exist_ok=False)  # others may read it, as far as the umask lets them: not so a temporary file
             try:
-                yield Path(name)
+                yield partial
             finally:
-                Path(name).unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
 
     def _keys(self, prefix: str) -> Iterator[str]:
         for key in _files_below(self.path(prefix), prefix):
@@ -132,7 +132,14 @@ class FolderStorage:
 
 
 @contextmanager
-def _room_for(path: Path) -> Iterator[None]:
+def room_for(path: Path) -> Iterator[None]:
+    """Write below a path; that its disk is full is told as such.
+
+    Raises
+    ------
+    StorageFull
+        If it is.
+    """
     try:
         yield
     except OSError as error:

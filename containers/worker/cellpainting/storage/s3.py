@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
@@ -29,6 +30,7 @@ Taken = TypeVar("Taken")
 
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 FORBIDDEN = frozenset({"403", "AccessDenied"})
+SERVER_ERROR = 500  # and above: HTTP statuses for which the client is not to blame
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 # A connection that is silent for so many seconds is given up and tried again: S3 is never that slow.
 SILENCE_S = 20
@@ -38,8 +40,10 @@ RETRIES = Config(
     connect_timeout=SILENCE_S,
     read_timeout=SILENCE_S,
 )
-BODY_RETRIES_S = (0.1, 0.5, 2, 5)  # seconds before each; boto's own retries end where the body begins
-BROKEN_BODY = (IncompleteReadError, HTTPClientError, FlexibleChecksumError)
+# Seconds before each further try of ours. Boto's own end where the body begins, and are rationed: all requests of a
+# client have 35 to 100 together until some succeed, which many connections use up in the first second of an outage.
+READ_RETRIES_S = (0.1, 0.5, 2, 5)
+BROKEN_OFF = (IncompleteReadError, HTTPClientError, ConnectionError, FlexibleChecksumError)
 CHUNK = 1024 * 1024  # bytes
 
 
@@ -80,8 +84,7 @@ class S3Storage:
                     yield item["Prefix"].removeprefix(folder).rstrip("/")
 
     def stat(self, key: str) -> StoredObject:
-        with self._failures(key):
-            head = self._client.head_object(Bucket=self.bucket, Key=key)
+        head = self._ask(key, lambda: self._client.head_object(Bucket=self.bucket, Key=key))
         return StoredObject(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def read(self, key: str) -> bytes:
@@ -117,12 +120,18 @@ class S3Storage:
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def _get(self, key: str, take: "Callable[[GetObjectOutputTypeDef], Taken]") -> Taken:
+        return self._ask(key, lambda: take(self._client.get_object(Bucket=self.bucket, Key=key)))
+
+    def _ask(self, key: str, read: Callable[[], Taken]) -> Taken:
         with self._failures(key):
-            for wait_s in BODY_RETRIES_S:
-                with suppress(*BROKEN_BODY):
-                    return take(self._client.get_object(Bucket=self.bucket, Key=key))
+            for wait_s in READ_RETRIES_S:
+                try:
+                    return read()
+                except (BotoCoreError, ClientError) as error:
+                    if not _is_worth_another_try(error):
+                        raise
                 time.sleep(wait_s)
-            return take(self._client.get_object(Bucket=self.bucket, Key=key))
+            return read()
 
     @contextmanager
     def _failures(self, key: str) -> Iterator[None]:
@@ -144,6 +153,14 @@ class S3Storage:
             raise StorageUnavailable(
                 f"{self.uri(key)}: {error}; check credentials and network, and try again"
             ) from error
+
+
+def _is_worth_another_try(error: BotoCoreError | ClientError) -> bool:
+    """Whether it broke off, or the server has a problem that boto has not tried to wait out."""
+    if isinstance(error, ClientError):
+        answer = error.response["ResponseMetadata"]
+        return answer["HTTPStatusCode"] >= SERVER_ERROR and not answer.get("MaxAttemptsReached")
+    return isinstance(error, BROKEN_OFF)
 
 
 def _save(answer: "GetObjectOutputTypeDef", key: str, path: Path) -> StoredObject:
