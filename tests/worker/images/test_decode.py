@@ -61,6 +61,7 @@ def test_first_page_is_the_image() -> None:
         (b"<Error><Code>AccessDenied</Code></Error>", "its 40 bytes cannot be decoded"),
         (tiff(noise(SIDE, SIDE, np.uint16))[:8] + bytes(4000), "cannot be decoded"),
     ],
+    ids=["empty", "three channels", "float32", "text", "a header alone"],
 )
 def test_what_is_no_image_is_damaged_and_told(content: bytes, what: str) -> None:
     with pytest.raises(DamagedImage, match=what):
