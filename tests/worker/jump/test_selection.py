@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs import DownloadImages, parse_message
@@ -147,6 +149,48 @@ def test_real_controls_are_sampled_as_what_they_are(tables: Path) -> None:
     assert by_name["AMG900"] == by_name["PLK1"] == by_name["eGFP"] == 4
     assert "Empty" not in by_name
     assert len(taken) == 7 * 1 + 10 * 4
+
+
+@st.composite
+def real_layouts(draw: st.DrawFn) -> pl.DataFrame:
+    """Load data of some real plates, with real controls and treatments in some of their wells."""
+    plates = pl.read_csv(CONTROLS.with_name("plate.csv.gz"), infer_schema=False)
+    controls = pl.read_csv(CONTROLS, infer_schema=False)
+    kinds = [*controls.select("Metadata_JCP2022", "Metadata_pert_type").rows(), ("JCP2022_900002", "trt")]
+    rows = []
+    for number in draw(st.lists(st.integers(0, len(plates) - 1), min_size=1, max_size=3, unique=True)):
+        for well, kind, sites in draw(
+            st.lists(
+                st.tuples(st.sampled_from(["A01", "B12", "P24", "AF48"]), st.sampled_from(kinds), st.integers(1, 9)),
+                max_size=4,
+                unique_by=lambda well: well[0],
+            )
+        ):
+            told = {**plates.row(number, named=True), "Metadata_Well": well}
+            told |= dict(zip(("Metadata_JCP2022", "Metadata_pert_type"), kind, strict=True))
+            rows += [{**told, "Metadata_Site": str(site)} for site in range(1, sites + 1)]
+    names = [*plates.columns, "Metadata_Well", "Metadata_JCP2022", "Metadata_pert_type", "Metadata_Site"]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
+
+
+WELL = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
+
+
+@pytest.mark.skipif(not CONTROLS.is_file(), reason=f"{CONTROLS} is not there")
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_wells_of_real_plates_give_the_number_of_their_own_control_type(data: st.DataObject) -> None:
+    frame = data.draw(real_layouts())
+    number = st.integers(0, 9)
+    wanted = {kind: data.draw(number) for kind in ("negcon", "poscon", "trt", "empty")}
+    of_target = {kind: data.draw(number) for kind in ("negcon", "poscon", "trt", "empty")}
+    taken = selected(frame, sites_per_well={"default": wanted, "TARGET2": of_target})
+    counted = sites_by(taken, *WELL)
+    for *well, plate_type, kind, there in (
+        frame.group_by(*WELL, "Metadata_PlateType", "Metadata_pert_type").len().iter_rows()
+    ):
+        most = (of_target if plate_type == "TARGET2" else wanted)[kind]
+        assert counted.get(tuple(well), 0) == min(most, there)
 
 
 def test_configuration_becomes_types(tmp_path: Path) -> None:

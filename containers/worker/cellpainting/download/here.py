@@ -63,16 +63,7 @@ def download(
     StorageUnavailable, StorageFull
         As `run` does. What was done stays done.
     """
-    document = {
-        "job_type": DownloadImages.job_type,
-        "load_data": f"{TABLES}/{table.name}",
-        "output": IMAGES,
-        **processing,
-    }
-    job = parse_job(document)
-    if not isinstance(job, DownloadImages):
-        raise InvalidRequest(f"the job type is {job.job_type!r}; leave it out")
-    record = RunRecord.of(job, document)
+    record, job = _request(table, processing)
     content = table.read_bytes()
     plan = RunPlan(plan_download(job, _read(table, content)), _kept(here.bucket, job.load_data, content))
     record_request(here.bucket, record)
@@ -91,6 +82,16 @@ def download(
     ledger = read_ledger(here.bucket, record.run_id)
     write_ledger(here.bucket, ledger)
     return ledger
+
+
+def _request(table: Path, processing: Mapping[str, Any]) -> tuple[RunRecord, DownloadImages]:
+    """The request for a table, as it would be sent."""
+    named = {"load_data": f"{TABLES}/{table.name}", "output": IMAGES}
+    document = {"job_type": DownloadImages.job_type, **named, **processing}
+    job = parse_job(document)
+    if not isinstance(job, DownloadImages):
+        raise InvalidRequest(f"the job type is {job.job_type!r}; leave it out")
+    return RunRecord.of(job, document), job
 
 
 def _through(plan: RunPlan, shard: ShardPlan, tell: Tell) -> Tell:

@@ -55,16 +55,20 @@ def run(
         except DamagedImage as error:
             return _finish(ShardWork(record, plan, bucket, made_with), record, plan, bucket, log, str(error))
         work = ShardWork(record, plan, bucket, made_with, Checks(sources, shard.fingerprint, shard.form.is_intact))
-        if work.is_finished:
-            log.tell(f"shard {plan.number} is done: each of its files was looked at; 'force' does it again")
-        else:
-            done = sum(len(result.outcomes) for result in work.done)
-            tally = Tally(log, tell, done, plan.image_set_count)
-            Downloader(shard, work, tally).run(processors)
-            tally.summarise()
+        _do_what_is_left(shard, work, log, tell, processors)
         channels = list(channel_positions(job, LoadData(plan.columns, ())))
         write_plate_files(bucket, job.output, plan.part, shard.form, metadata_by_name(plan), channels)
         return _finish(work, record, plan, bucket, log)
+
+
+def _do_what_is_left(shard: Shard, work: ShardWork, log: ShardLog, tell: Tell, processors: int) -> None:
+    if work.is_finished:
+        log.tell(f"shard {shard.plan.number} is done: each of its files was looked at; 'force' does it again")
+        return
+    done = sum(len(result.outcomes) for result in work.done)
+    tally = Tally(log, tell, done, shard.plan.image_set_count)
+    Downloader(shard, work, tally).run(processors)
+    tally.summarise()
 
 
 def _open(

@@ -64,17 +64,16 @@ def merge(tables: dict[str, pl.DataFrame], files: dict[str, str]) -> tuple[pl.Da
     -------
     The wells in the order of their table, as many as it has, all columns text; and the account.
     """
-    perturbations = _perturbations(tables)
     plates = tables["plate"].select(SOURCE, PLATE, BATCH, PLATE_TYPE)
     wells = (
         tables["well"]
         .select(SOURCE, PLATE, WELL, JCP2022)
         .join(plates, on=[SOURCE, PLATE], how="left", maintain_order="left")
-        .join(perturbations, on=JCP2022, how="left", maintain_order="left")
+        .join(_perturbations(tables), on=JCP2022, how="left", maintain_order="left")
         .join(_prefixed(tables["microscope_config"], SOURCE, "Metadata_"), on=SOURCE, how="left", maintain_order="left")
     )
     first = [SOURCE, BATCH, PLATE, PLATE_TYPE, WELL, JCP2022]
-    return wells.select(*first, pl.exclude(first)), _account(tables, wells, perturbations, files)
+    return wells.select(*first, pl.exclude(first)), _account(tables, wells, files)
 
 
 def read_tables(folder: Path) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
@@ -133,9 +132,7 @@ def _prefixed(frame: pl.DataFrame, key: str, prefix: str, *kept: str) -> pl.Data
     return frame.rename(renamed)
 
 
-def _account(
-    tables: dict[str, pl.DataFrame], wells: pl.DataFrame, perturbations: pl.DataFrame, files: dict[str, str]
-) -> Account:
+def _account(tables: dict[str, pl.DataFrame], wells: pl.DataFrame, files: dict[str, str]) -> Account:
     is_unknown = pl.col(JCP2022) == UNKNOWN
     without_plate = wells.filter(pl.col(PLATE_TYPE).is_null())
     without_perturbation = wells.filter(pl.col(PERT_TYPE).is_null() & ~is_unknown)
