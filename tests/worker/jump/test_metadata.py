@@ -70,6 +70,13 @@ def test_wells_that_do_not_join_are_named_and_kept(tmp_path: Path) -> None:
     assert not account.is_complete
 
 
+def test_wells_of_a_perturbation_that_two_tables_have_are_not_taken_for_accounted_for(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path / "tables", {"crispr": [(NAT1, "9", "NAT1")]})
+    _, account = merge(*read_tables(folder))
+    assert account.wells == account.rows_read["well"] + 1
+    assert not account.is_complete
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -49,7 +49,7 @@ def metadata(folder: Path, tables: Path | None, release: str | None, url: str | 
 
 def _lines(account: "Account") -> Iterator[str]:
     yield "read: " + ", ".join(f"{rows:,} of {name}" for name, rows in account.rows_read.items())
-    yield f"{account.wells:,} wells in, {account.wells:,} out"
+    yield f"{account.rows_read['well']:,} wells in, {account.wells:,} out"
     yield "by modality: " + ", ".join(f"{count:,} {name}" for name, count in account.wells_by_modality.items())
     yield "by control type: " + ", ".join(f"{count:,} {name}" for name, count in account.wells_by_pert_type.items())
     yield f"wells whose perturbation nobody knows: {account.wells_not_identified:,}"

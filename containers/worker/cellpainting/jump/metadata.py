@@ -49,8 +49,9 @@ class Account:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every well has its plate, and its perturbation unless nobody knows it."""
-        return not self.wells_of_unknown_plates and not self.wells_of_unknown_perturbations
+        """Whether each well is there once, with its plate, and its perturbation unless nobody knows it."""
+        is_each_once = self.wells == self.rows_read["well"]  # not so if two tables have the same perturbation
+        return is_each_once and not self.wells_of_unknown_plates and not self.wells_of_unknown_perturbations
 
     def to_json(self) -> str:
         """The content of `metadata_report.json`."""
