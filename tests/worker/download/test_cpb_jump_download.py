@@ -61,3 +61,15 @@ def test_folder_of_tables_is_done_table_by_table(served: Download) -> None:
     assert ended.returncode == 0
     assert ended.stdout.count("look at it: cpb status ") == len(SITES)
     assert len(served.published) == len(SITES) * len(CHANNELS)
+
+
+def test_table_that_cannot_be_used_is_named_and_keeps_the_others_of_its_folder_not_back(served: Download) -> None:
+    tables = served.table.parent / "tables"
+    for site in SITES:
+        write_load_data(tables / f"{'-'.join(site)}.csv", served.root, [site])
+    (tables / "0.csv").write_text("no table\n")
+    ended = replace(served, table=tables).typed()
+    assert ended.returncode == 1
+    assert f"not done: {tables / '0.csv'}: " in ended.stdout
+    assert len(served.published) == len(SITES) * len(CHANNELS)
+    assert replace(served, table=tables).typed("--percentile", "50").returncode == 2

@@ -69,12 +69,20 @@ def download(table: Path, folder: Path, endpoint_url: str | None, workers: int, 
         processing["channels"] = processing["channels"].split(",")
     here = Here(folder.resolve(), endpoint_url, workers)
     console = Console()
-    ledgers = []
+    ledgers, refusals = [], []
     for one in _tables(table):
-        with _bar(console, one.name) as tell:
-            ledgers.append(download_table(one, processing, here, show=_line_printer(console), tell=tell))
-        _tell_outcome(ledgers[-1], here.folder)
-    return 0 if all(ledger.is_complete for ledger in ledgers) else 1
+        try:
+            with _bar(console, one.name) as tell:
+                ledger = download_table(one, processing, here, show=_line_printer(console), tell=tell)
+        except InvalidRequest as error:
+            refusals.append(error)
+            click.echo(f"not done: {one}: {error}")  # the other tables of a folder are
+        else:
+            ledgers.append(ledger)
+            _tell_outcome(ledger, here.folder)
+    if not ledgers:
+        raise refusals[0]
+    return 0 if not refusals and all(ledger.is_complete for ledger in ledgers) else 1
 
 
 def _tables(table: Path) -> list[Path]:
