@@ -20,7 +20,7 @@ from cellpainting.jump.metadata import merge, read_tables
 from cellpainting.jump.selection import choose, read_known_bad
 from cellpainting.jump.selection_config import Selection, read_selection
 from tests.conftest import REPOSITORY
-from tests.worker.jump.small_jump import DMSO, PLATES, SITES, Gallery, image_folder, load_data_of
+from tests.worker.jump.small_jump import DMSO, PLATES, SITES, Gallery, load_data_of
 
 CONTROLS = REPOSITORY.parent / "shared" / "data" / "jump_metadata" / "perturbation_control.csv"
 NOTHING_BAD = pl.DataFrame(
@@ -249,12 +249,6 @@ def data_set(gallery: Gallery, tables: Path, tmp_path: Path) -> Path:
     metadata = merge(*read_tables(tables))[0]
     folder = tmp_path / "load_data"
     list(collect(plates_of(metadata), metadata, folder, open_gallery(gallery.url, 4), 4))
-    for plate, (_, _, _, wells) in PLATES.items():
-        prefix = image_folder(plate).removeprefix("s3://cellpainting-gallery/")
-        for well in wells:
-            for site in SITES[:2]:
-                for channel in range(1, 6):
-                    gallery.put(f"{prefix}{well}f0{site}-ch{channel}.tiff", b"x" * 1000)
     return folder
 
 
@@ -292,15 +286,26 @@ def test_job_file_and_request_of_each_plate_are_written(gallery: Gallery, data_s
 
 
 def test_counts_and_sizes_are_told_before_anything_is_fetched(gallery: Gallery, data_set: Path, tmp_path: Path) -> None:
+    gallery.put_images("P1", "A02")
     document = {"keep": {"plates": ["P1"], "wells": ["A02"]}, "sites_per_well": {"default": {"trt": 2}}}
-    done = cpb(tmp_path, gallery, document, "--json")
-    report = json.loads(done.stdout)
-    assert report["sizes"]["files"] == 10
-    assert report["sizes"]["asked"] == 10
+    report = json.loads(cpb(tmp_path, gallery, document, "--json").stdout)
+    sizes = report["sizes"]
+    assert (sizes["files"], sizes["asked"], sizes["missing"]) == (10, 10, [])
+    assert sizes["fetched"]["size_bytes"] > 10 * 64 * 64 * 2
+    assert sizes["fetched"]["margin_bytes"] == 0
     (count,) = [count for count in report["chosen"]["counts"] if count["sites"]]
     assert (count["plate_type"], count["control_type"], count["wells"], count["sites"]) == ("ORF", "trt", 1, 2)
-    known = 10 - len(report["sizes"]["missing"])
-    assert known == 0 or report["sizes"]["fetched"]["size_bytes"] == 10 * 1000
+    assert not list(tmp_path.rglob("*.tiff"))
+
+
+def test_files_that_are_not_there_are_named_before_anything_is_fetched(
+    gallery: Gallery, data_set: Path, tmp_path: Path
+) -> None:
+    done = cpb(
+        tmp_path, gallery, {"keep": {"plates": ["P1"], "wells": ["A02"]}, "sites_per_well": {"default": {"trt": 1}}}
+    )
+    assert "5 files, not known to fetch" in done.stdout
+    assert done.stdout.count("not there: s3://cellpainting-gallery/") == 5
 
 
 def test_same_seed_same_choice_and_another_seed_another(gallery: Gallery, data_set: Path, tmp_path: Path) -> None:
