@@ -229,6 +229,7 @@ def known_fields() -> list[str]:
     requests = [
         {"pipeline": "p.cppipe", "input": "i", "output": "o"},
         {"job_type": "download_images", "load_data": "l.csv", "output": "o"},
+        {"job_type": "build_backend", "analysis": "a", "output": "o", "batch": "b", "plate": "p"},
     ]
     known: dict[str, None] = {}
     for request in requests:

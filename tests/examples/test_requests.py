@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cellpainting.jobs import DownloadImages, Resources, RunCellProfiler, parse_message
+from cellpainting.jobs import BuildBackend, DownloadImages, Resources, RunCellProfiler, parse_message
+from cellpainting.jobs.build_backend import BackendSettings
 from cellpainting.jump.selection_config import read_selection
 from tests.conftest import measuring
 
@@ -64,6 +65,12 @@ def test_download_with_every_field_leaves_out_only_what_a_deployment_names() -> 
     document = json.loads((EXAMPLES / "download_images.json").read_text())
     own = {field.name for field in fields(DownloadImages)} - {"resources", "redrive"}
     assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own
+
+
+def test_backend_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
+    document = json.loads((EXAMPLES / "build_backend.json").read_text())
+    own = {field.name for field in (*fields(BuildBackend), *fields(BackendSettings))}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "settings", "redrive"}
 
 
 def test_shipped_selection_is_one_that_is_taken() -> None:

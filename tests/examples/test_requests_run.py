@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.jobs import DownloadImages, Job, RunCellProfiler, parse_message
+from cellpainting.jobs import BuildBackend, DownloadImages, Job, RunCellProfiler, parse_message
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
@@ -27,6 +27,8 @@ def write_inputs(bucket: Path, job: Job) -> None:
     if isinstance(job, DownloadImages):
         images = PurePosixPath(job.load_data).with_name("images")
         write_images(bucket, job.load_data, f"{MOUNT}/{images}", str(images))
+    elif isinstance(job, BuildBackend):
+        write_measurements(bucket, job)
     else:
         write_measured_inputs(bucket, job)
 
@@ -48,6 +50,31 @@ def write_images(bucket: Path, load_data: str, told: str, images: str) -> None:
     write_load_data(bucket / load_data, Path(told), IMAGE_SETS)
     for plate, well, site in IMAGE_SETS:
         write_site(bucket / images, well, plate=plate, site=site)
+
+
+def write_measurements(bucket: Path, job: BuildBackend) -> None:
+    """The CSVs of two image sets, two objects of each compartment in either, and the file that tells their names."""
+    for number, (_, well, site) in enumerate(IMAGE_SETS, start=1):
+        folder = bucket / job.analysis / f"{job.plate}-{well}-{site}"
+        folder.mkdir(parents=True)
+        columns = "ImageNumber,Metadata_Plate,Metadata_Well,Metadata_Site,Count_Nuclei"
+        (folder / "Image.csv").write_text(f"{columns}\n{number},{job.plate},{well},{site},2\n")
+        for table in job.settings.compartments:
+            rows = "".join(f"{number},{one},{one}.5,{one},{one}\n" for one in (1, 2))
+            columns = "ImageNumber,ObjectNumber,AreaShape_Area,Parent_Nuclei,Parent_Cells"
+            (folder / f"{table}.csv").write_text(f"{columns}\n{rows}")
+    if job.ingest_config:
+        names = "[filenames]\nimage = Image.csv\nobject = Object.csv\nexperiment = Experiment.csv\n"
+        (bucket / job.ingest_config).write_text(names)
+
+
+def result_of(job: Job) -> str:
+    """A file that a request leaves, below its output."""
+    if isinstance(job, BuildBackend):
+        return f"{job.batch}/{job.plate}/{job.plate}.sqlite"
+    if isinstance(job, DownloadImages):
+        return "P1/P1__A01__2__DNA.png"
+    return "P1/analysis/P1-A01-2/Image.csv" if job.load_data else "Image.csv"
 
 
 def job_file_of_objects(folder: Path) -> Path:
@@ -81,9 +108,6 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     assert ended.returncode == 0, ended.stdout + ended.stderr
     bucket = FolderStorage(tmp_path / "cpb-data" / "bucket")
     for run in runs:
-        assert read_ledger(bucket, run.run_id).counts["done"] == (len(IMAGE_SETS) if run.job.load_data else 1)
-        if run.job.load_data:
-            result = (
-                "P1/P1__A01__2__DNA.png" if isinstance(run.job, DownloadImages) else "P1/analysis/P1-A01-2/Image.csv"
-            )
-            assert (bucket.root / run.job.output / result).exists()
+        is_folder = isinstance(run.job, RunCellProfiler) and run.job.is_plain_folder
+        assert read_ledger(bucket, run.run_id).counts["done"] == (1 if is_folder else len(IMAGE_SETS))
+        assert (bucket.root / run.job.output / result_of(run.job)).exists()

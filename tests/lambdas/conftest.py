@@ -25,6 +25,13 @@ PIPELINE = HEADER.format(count=1) + MODULE.format(
     name="LoadData", number=1, revision=6, settings=LOAD_DATA.format(is_grouped="No", keys="")
 )
 FOLDER_REQUEST = {"pipeline": "p/x.cppipe", "input": "p/images/", "output": "p/results/"}
+BACKEND_REQUEST = {
+    "job_type": "build_backend",
+    "analysis": "p/analysis",
+    "output": "p/backend",
+    "batch": "B1",
+    "plate": "P1",
+}
 PLATE_REQUEST = {"pipeline": "p/plate.cppipe", "load_data": "p/load_data.csv", "output": "p/results/"}
 
 
@@ -36,6 +43,11 @@ def run_of(**fields: Any) -> RunRecord:
 def plate_of(**fields: Any) -> RunRecord:
     """A request over load data, with other fields."""
     return parse_message(json.dumps({**PLATE_REQUEST, **fields}))[0]
+
+
+def backend_of(**fields: Any) -> RunRecord:
+    """A request for the backend of a plate, with other fields."""
+    return parse_message(json.dumps({**BACKEND_REQUEST, **fields}))[0]
 
 
 def load_data_of(image_sets: int, plate: str = "P1") -> bytes:
@@ -101,17 +113,23 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
         priority=1,
         computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
     )["jobQueueArn"]
-    definition = batch.register_job_definition(
-        jobDefinitionName="cellprofiler",
-        type="container",
-        containerProperties={"image": "x", "vcpus": 1, "memory": 4096, "command": ["run", "Ref::request"]},
-    )["jobDefinitionArn"]
+    definitions = {
+        name: batch.register_job_definition(
+            jobDefinitionName=name,
+            type="container",
+            containerProperties={"image": "x", "vcpus": 1, "memory": 4096, "command": ["run", "Ref::request"]},
+        )["jobDefinitionArn"]
+        for name in ("cellprofiler", "profiling")
+    }
     s3.create_bucket(Bucket="data")
     storage = S3Storage("data", s3)
     storage.write("p/x.cppipe", b"the text of a pipeline")
     storage.write("p/images/1.tif", b"image")
     storage.write("p/plate.cppipe", PIPELINE.encode())
     storage.write("p/load_data.csv", load_data_of(3))
-    runtimes = {"cellprofiler": Runtime(definition, vcpus=1, memory_mib=4096, version=VERSION)}
+    runtimes = {
+        "cellprofiler": Runtime(definitions["cellprofiler"], vcpus=1, memory_mib=4096, version=VERSION),
+        "profiling": Runtime(definitions["profiling"], vcpus=1, memory_mib=4096, version=""),
+    }
     settings = Settings("data", (queue,), runtimes, max_memory_mib=10_000)
     return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch)

@@ -12,10 +12,10 @@ from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.dispatch.submission import CLAIM_EXPIRES_S, ClaimedByAnother, Submission, read_submission, record
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
 from cellpainting.jobs import RunRecord
-from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile
+from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile, write_plan
 from cellpainting.planning import Group, ShardPlan
 from tests.conftest import measuring
-from tests.lambdas.conftest import VERSION, Cloud, load_data_of, plate_of, run_of
+from tests.lambdas.conftest import VERSION, Cloud, backend_of, load_data_of, plate_of, run_of
 
 
 def do_shard(cloud: Cloud, run: RunRecord, number: int, cause: Cause | None = None) -> None:
@@ -261,6 +261,54 @@ class TestAgain:
         self.pending(cloud, run, force=True)
         with pytest.raises(MissingInput):
             cloud.storage.read(run.keys.shard_plan(0))
+
+
+def build(cloud: Cloud, run: RunRecord, cause: Cause | None = None) -> None:
+    """Leave what the worker of a backend leaves: the plan that only it can make, and a manifest."""
+    image_set = ImageSet(0, 1, plate="P1", well="A01", site="1")
+    outcome = Outcome(image_set, State.FAILED if cause else State.DONE, "", cause)
+    group = GroupResult("", (outcome,), (), (), {}, 1.0, 1.0)
+    cloud.storage.write(run.keys.plan, write_plan([image_set]))
+    cloud.storage.write(run.keys.shard(0), Manifest(0, (group,), None, "", (), "", "", 1.0, 1.0).to_json())
+
+
+class TestBackend:
+    def test_it_is_one_job_of_the_runtime_profiling_planned_without_a_look_at_the_csvs(self, cloud: Cloud) -> None:
+        run = backend_of()
+        assert cloud.dispatcher.planned_here([run]) == {run.run_id}
+        assert cloud.dispatch(run, "m1").startswith("submitted")
+        (job,) = cloud.jobs
+        assert "profiling" in job["jobDefinition"]
+        assert "arrayProperties" not in job
+        assert job["timeout"] == {"attemptDurationSeconds": 6 * 3600 + 600}
+        assert ShardPlan.from_json(cloud.storage.read(run.keys.shard_plan(0))) == ShardPlan(0, (Group(""),))
+        with pytest.raises(MissingInput):
+            cloud.storage.stat(run.keys.plan)
+
+    def test_sent_again_its_worker_looks_at_what_is_there_and_keeps_its_own_plan(self, cloud: Cloud) -> None:
+        run = backend_of()
+        cloud.dispatch(run, "m1")
+        build(cloud, run)
+        planned = cloud.storage.read(run.keys.plan)
+        assert cloud.dispatch(run, "m2").startswith("submitted")
+        assert read_submission(run.keys, 1, cloud.storage).shard_numbers == (0,)
+        assert cloud.storage.read(run.keys.plan) == planned
+
+    @pytest.mark.parametrize(("asked", "is_sent"), [("timeout", True), ("input_missing", False)])
+    def test_redrive_sends_it_for_its_own_cause_only(self, cloud: Cloud, asked: str, is_sent: bool) -> None:
+        run = backend_of()
+        cloud.dispatch(run, "m1")
+        build(cloud, run, Cause.TIMEOUT)
+        assert cloud.dispatch(backend_of(redrive=[asked]), "m2").startswith("submitted") is is_sent
+
+    def test_redrive_sends_one_that_was_lost_before_it_had_a_plan(self, cloud: Cloud) -> None:
+        cloud.dispatch(backend_of(), "m1")
+        assert cloud.dispatch(backend_of(redrive=["not_run"]), "m2").startswith("submitted")
+
+    def test_without_the_ingest_configuration_that_it_names_it_is_refused(self, cloud: Cloud) -> None:
+        with pytest.raises(MissingInput):
+            cloud.dispatch(backend_of(ingest_config="p/nowhere.ini"), "m1")
+        assert cloud.jobs == []
 
 
 class TestDeadDispatch:

@@ -19,7 +19,7 @@ from cellpainting.planning.plan_job import ImageSetSource
 from cellpainting.storage import Storage
 from job_ends import JobEnds
 from tests.conftest import measuring
-from tests.lambdas.conftest import PIPELINE, VERSION, Cloud, load_data_of, plate_of
+from tests.lambdas.conftest import PIPELINE, VERSION, Cloud, backend_of, load_data_of, plate_of
 from tests.lambdas.test_dispatcher import do_shard, put_images
 
 KILLED = {"statusReason": "Essential container in task exited", "container": {"exitCode": 137}}
@@ -56,6 +56,16 @@ class TestLosses:
         assert (counted["states"]["done"], counted["states"]["failed"], counted["image_sets"]) == (2, 1, 3)
         with pytest.raises(MissingInput):
             lost(cloud, run, 0)
+
+    def test_backend_that_was_killed_before_it_knew_its_image_sets_is_sent_with_more_memory(
+        self, cloud: Cloud, ends: JobEnds
+    ) -> None:
+        run = backend_of()
+        cloud.dispatch(run, "m1")
+        (job,) = cloud.jobs
+        killed = {"reason": "OutOfMemoryError: container killed", "exitCode": 137}
+        assert "8192 MiB" in ends.follow(cloud.detail(job, status="FAILED", container=killed))
+        assert lost(cloud, run, 0).cause == Cause.OUT_OF_MEMORY
 
     def test_shard_of_a_later_submission_is_found_in_its_list(self, cloud: Cloud, ends: JobEnds) -> None:
         put_images(cloud, 3)

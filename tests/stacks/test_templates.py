@@ -208,6 +208,17 @@ class TestPermissions:
         managed = [role for role in roles if "ManagedPolicyArns" in role]
         assert [role["Description"] for role in managed] == ["ECS agent on the hosts of Cell Painting Batch"]
 
+    def test_a_job_of_any_runtime_may_list_read_write_and_delete_in_the_data_bucket(self, assembly: Path) -> None:
+        policies = [one["Properties"]["PolicyDocument"]["Statement"] for one in resources(assembly, "IAM::Policy")]
+        roles = [
+            {f"{action} on {render(one['Resource'])}" for one in policy for action in listed(one["Action"])}
+            for policy in policies
+            if "s3:DeleteObject" in json.dumps(policy)
+        ]
+        objects = {f"s3:{verb}Object on <Data>/*" for verb in ("Get", "Put", "Delete")}
+        assert len(roles) == len(WORKERS)
+        assert all(objects | {"s3:ListBucket on <Data>"} <= role for role in roles)
+
     def test_a_job_may_submit_no_jobs(self, assembly: Path) -> None:
         submitting = [one for one in resources(assembly, "IAM::Policy") if "batch:SubmitJob" in json.dumps(one)]
         assert len(submitting) == 1

@@ -101,6 +101,17 @@ def test_several_requests_in_a_file_are_refused(bucket: FolderStorage, tmp_path:
     assert "2 requests" in str(result.exception)
 
 
+def test_a_backend_is_planned_without_cellprofiler_and_its_image_sets_are_the_worker_s_to_tell(
+    bucket: FolderStorage, tmp_path: Path
+) -> None:
+    request = {"run": "plate-1", "job_type": "build_backend", "analysis": "analysis/P1", "output": "backend"}
+    result = call(bucket, {**request, "batch": "B1", "plate": "P1", "job_vcpu": 4}, "commands", tmp_path / "jobs")
+    assert "run plate-1: an unknown number of image sets in 1 shards, 1 to be done" in result.output
+    (command,) = (tmp_path / "jobs" / "commands.txt").read_text().splitlines()
+    assert "--vcpus 4" in command
+    assert command.endswith("--shard 0")
+
+
 @pytest.mark.cellprofiler
 def test_the_commands_measure_a_plate_and_then_nothing_is_left(
     plate: Plate, cellprofiler: CellProfiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

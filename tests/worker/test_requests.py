@@ -58,6 +58,7 @@ def test_run_id_is_the_same_for_the_same_work_and_differs_for_other_work() -> No
         ({"input": "plates/..\\secrets/"}, "'/'"),
         ({"input": "s3://somebody-else/plates/"}, "scheme"),
         ({"output": "runs/other-run/"}, "runs/"),
+        ({"output": "plates/\ud800"}, "printable"),
         ({"output": "examples/ExampleVitraImages/images/results/"}, "inside the input"),
         ({"pipeline": "examples/pipeline.txt"}, ".cppipe"),
         ({"pipleine": "x.cppipe"}, "'pipleine'"),

@@ -8,6 +8,7 @@ import pytest
 
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
 from cellpainting.jobs import parse_job
+from cellpainting.planning import Group, ShardPlan
 from cellpainting.planning.plan_job import can_plan_here, plan_job
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import FolderStorage
@@ -126,3 +127,22 @@ def test_file_that_is_not_there_is_named(bucket: FolderStorage, missing: str) ->
     bucket.delete(missing)
     with pytest.raises(MissingInput, match=missing):
         plan(bucket)
+
+
+BACKEND = {"job_type": "build_backend", "analysis": "analysis/P1", "output": "backend", "batch": "B1", "plate": "P1"}
+
+
+def test_backend_is_one_shard_whose_image_sets_only_its_worker_can_tell(bucket: FolderStorage) -> None:
+    job = parse_job(BACKEND)
+    assert can_plan_here(job)
+    planned = plan_job(job, bucket)  # although there is no CSV
+    assert planned == RunPlan((ShardPlan(0, (Group(""),)),), ())
+    assert planned.image_set_count == 0
+
+
+def test_backend_is_planned_with_the_ingest_configuration_that_it_names_or_not_at_all(bucket: FolderStorage) -> None:
+    job = parse_job({**BACKEND, "ingest_config": "ingest_config.ini"})
+    with pytest.raises(MissingInput):
+        plan_job(job, bucket)
+    bucket.write("ingest_config.ini", b"[filenames]")
+    assert [file.key for file in plan_job(job, bucket).made_from] == ["ingest_config.ini"]

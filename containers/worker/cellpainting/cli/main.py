@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from cellpainting.cli.ingest import ingest
 from cellpainting.cli.jump import jump
 from cellpainting.cli.local import local
 from cellpainting.cli.logs import logs
@@ -23,6 +24,7 @@ def cpb() -> None:
 
 
 cpb.add_command(run)
+cpb.add_command(ingest)
 cpb.add_command(jump)
 cpb.add_command(local)
 cpb.add_command(preflight)

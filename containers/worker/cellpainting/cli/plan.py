@@ -17,7 +17,7 @@ from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.engines import ENGINES, EngineWork
 from cellpainting.errors import InvalidRequest
-from cellpainting.jobs import DownloadImages, RunRecord, parse_message
+from cellpainting.jobs import RunCellProfiler, RunRecord, parse_message
 from cellpainting.ledger.runs import record_request
 from cellpainting.planning.plan_job import can_plan_here, read_csv_source
 from cellpainting.storage import Storage
@@ -51,8 +51,9 @@ def plan(request_file: Path, bucket: Storage, engine: str, folder: Path) -> int:
     record_request(bucket, record)
     planned = _plan(record, bucket)
     shards = from_ranges(planned.pending)
-    count = f"{planned.image_set_count} image sets" if planned.image_set_count else "a folder of images"
-    click.echo(f"run {record.run_id}: {count} in {planned.shard_count} shards, {len(shards)} to be done")
+    click.echo(
+        f"run {record.run_id}: {planned.told_image_sets} in {planned.shard_count} shards, {len(shards)} to be done"
+    )
     if not shards:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def _single(records: tuple[RunRecord, ...]) -> RunRecord:
 
 def _plan(record: RunRecord, bucket: Storage) -> PlanRecord:
     """Only what CSV load data cannot tell needs CellProfiler here; with it, what it has done already is left out."""
-    if isinstance(record.job, DownloadImages):
+    if not isinstance(record.job, RunCellProfiler):
         return plan_run(record, bucket, read_csv_source, "")
     named = os.environ.get(VARIABLE, "")
     if can_plan_here(record.job):

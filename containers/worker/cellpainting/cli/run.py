@@ -16,7 +16,7 @@ from cellpainting.cli.signals import stop
 from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
-from cellpainting.jobs import DownloadImages, RunRecord, parse_job
+from cellpainting.jobs import BuildBackend, DownloadImages, RunCellProfiler, RunRecord, parse_job
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest
 from cellpainting.planning import ShardPlan
@@ -55,7 +55,7 @@ PROBLEMS_TOLD = 20
     show_default=True,
     envvar="CPB_VCPUS",
     show_envvar=True,
-    help="CellProfiler processes, or images that are made, at a time",
+    help="CellProfiler processes, or images or tables that are made, at a time",
 )
 @click.option(
     "--memory-mib",
@@ -100,6 +100,10 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
         return download.run(
             record, job, plan, bucket=bucket, sources=Sources(images_from), processors=capacity.processes
         )
+    if isinstance(job, BuildBackend):
+        from cellpainting.backend.run import run as build  # as above
+
+        return build(record, job, plan, bucket=bucket, processors=capacity.processes)
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return measure.run(
         record, job, plan, bucket=bucket, images_from=images_from, cellprofiler=cellprofiler, capacity=capacity
@@ -111,7 +115,7 @@ def _plan(record: RunRecord, bucket: Storage) -> int:
     for name in plan.unmatched:
         _tell(f"no image set belongs to the requested group {name}")
     _tell(
-        f"run {record.run_id} is planned: {plan.image_set_count} image sets in {plan.shard_count} shards; "
+        f"run {record.run_id} is planned: {plan.told_image_sets} in {plan.shard_count} shards; "
         f"to be done: {plan.pending or 'none'}"
     )
     return 0
@@ -119,7 +123,7 @@ def _plan(record: RunRecord, bucket: Storage) -> int:
 
 def _reader(record: RunRecord) -> tuple[ReadSource, str]:
     """What reads the image sets that are to be measured, and with which CellProfiler."""
-    if isinstance(record.job, DownloadImages):
+    if not isinstance(record.job, RunCellProfiler):
         return read_csv_source, ""
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return image_set_reader(cellprofiler), cellprofiler.version

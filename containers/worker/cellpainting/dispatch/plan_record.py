@@ -24,6 +24,11 @@ class PlanRecord:
     pending: str
     unmatched: tuple[str, ...] = ()
 
+    @property
+    def told_image_sets(self) -> str:
+        """How many image sets there are, for people."""
+        return f"{self.image_set_count or 'an unknown number of'} image sets"
+
     def to_json(self) -> bytes:
         """The record as a JSON object."""
         return json.dumps(asdict(self), indent=1).encode()

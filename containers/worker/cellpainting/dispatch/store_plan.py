@@ -60,7 +60,7 @@ def _write_shards(keys: RunKeys, plan: RunPlan, storage: Storage) -> None:
         written = writers.map(lambda shard: storage.write(keys.shard_plan(shard.number), shard.to_json()), plan.shards)
         for _ in written:
             pass  # raises what a write has raised
-    if plan.image_set_count:  # those of a plain folder are listed by its worker
+    if plan.image_set_count:  # those of a plain folder or a backend are listed by the worker
         image_sets = (one for shard in plan.shards for group in shard.groups for one in shard.image_sets(group))
         storage.write(keys.plan, write_plan(image_sets))
 

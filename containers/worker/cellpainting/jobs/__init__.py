@@ -1,9 +1,19 @@
 """Requests: the text of a message becomes frozen dataclasses here and nowhere else. Standard library only."""
 
+from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.message import Job, parse_job, parse_message
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-__all__ = ["DownloadImages", "Job", "Resources", "RunCellProfiler", "RunRecord", "parse_job", "parse_message"]
+__all__ = [
+    "BuildBackend",
+    "DownloadImages",
+    "Job",
+    "Resources",
+    "RunCellProfiler",
+    "RunRecord",
+    "parse_job",
+    "parse_message",
+]

@@ -1,6 +1,5 @@
 """job_type `download_images`: the images of load data, cropped and scaled, as files to train on."""
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
@@ -8,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
+from cellpainting.jobs.run_record import run_title
 from cellpainting.ledger.image_set import Cause
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -115,5 +115,4 @@ class DownloadImages:
     @property
     def title(self) -> str:
         """A short name for the run: the table's own, in the characters that run names may have."""
-        stem = PurePosixPath(self.load_data).name.partition(".")[0]
-        return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:60] or "images"
+        return run_title(PurePosixPath(self.load_data).name.partition(".")[0], otherwise="images")

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from cellpainting.errors import InvalidField, InvalidRequest
+from cellpainting.jobs.run_record import RUNS
 
 MAX_KEY_BYTES = 1024  # the longest key S3 takes
+MAX_NAME_BYTES = 200  # of a folder; file systems take 255, of which files named after it need some
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,79}")  # also a valid Batch job name once numbered
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
 METADATA = re.compile(r"(Metadata_)?[A-Za-z0-9_]+")
 NAME = re.compile(r"[A-Za-z0-9_]+")
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+# Halves of characters, too, which JSON can name and no key can hold.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 RESERVED_RUN_NAMES = frozenset({"rejected"})  # runs/rejected/ keeps the messages that were refused
 
 Choice = TypeVar("Choice", bound=str)
@@ -43,7 +46,44 @@ class Fields:
         """
         value = self.optional_key(field)
         if value is None:
-            raise InvalidField(field, None, f"a request needs it; the fields given are {self._given}")
+            raise self._missing(field)
+        return value
+
+    def key_or_run(self, field: str) -> str:
+        """A required key or prefix as above, or `runs/<run id>`, which stands for what that run has left.
+
+        Raises
+        ------
+        InvalidField
+            If it is neither.
+        """
+        value = self._values.get(field)
+        if not isinstance(value, str) or value.split("/")[0] != RUNS.rstrip("/"):
+            return self.key(field)
+        self._take(field)
+        run_id = value.rstrip("/").partition("/")[2]
+        if not RUN_NAME.fullmatch(run_id) or run_id in RESERVED_RUN_NAMES:
+            raise InvalidField(field, value, f"write '{RUNS}<run id>' to name a run, or a prefix outside of '{RUNS}'")
+        return RUNS + run_id
+
+    def folder_name(self, field: str) -> str:
+        """The required name of one folder, which is a part of keys; spaces may be in it.
+
+        Raises
+        ------
+        InvalidField
+            If it is no text, or a name that a key or a file system would not take.
+        """
+        value = self._take(field)
+        if value is None:
+            raise self._missing(field)
+        if not isinstance(value, str) or not _is_folder_name(value):
+            raise InvalidField(
+                field,
+                value,
+                "write the name of one folder, such as 'BR00117035': without '/', '\\' and control characters, no dot "
+                f"in front, no space at an end, not 'runs', at most {MAX_NAME_BYTES} bytes",
+            )
         return value
 
     def optional_key(self, field: str) -> str | None:
@@ -170,11 +210,11 @@ class Fields:
             )
         return tuple((_metadata_column(name), tuple(texts)) for name, texts in value.items())
 
-    def flag(self, field: str) -> bool:
-        """An optional true or false; false when absent."""
+    def flag(self, field: str, *, default: bool = False) -> bool:
+        """An optional true or false; `default` when absent."""
         value = self._take(field)
         if value is None:
-            return False
+            return default
         if not isinstance(value, bool):
             raise InvalidField(field, value, "write true or false, without quotes")
         return value
@@ -199,6 +239,9 @@ class Fields:
         self._known.append(field)
         return self._values.pop(field, None)
 
+    def _missing(self, field: str) -> InvalidField:
+        return InvalidField(field, None, f"a request needs it; the fields given are {self._given}")
+
     def _matching(self, field: str, pattern: re.Pattern[str], remedy: str) -> str | None:
         value = self._take(field)
         if value is None:
@@ -218,6 +261,12 @@ def _is_group(group: Any) -> bool:
         and bool(group)
         and all(METADATA.fullmatch(name) and isinstance(value, str) and value for name, value in group.items())
     )
+
+
+def _is_folder_name(value: str) -> bool:
+    is_key_part = "/" not in value and "\\" not in value and not CONTROL_CHARACTERS.search(value)
+    is_name = bool(value) and value == value.strip() and not value.startswith(".") and value != RUNS.rstrip("/")
+    return is_key_part and is_name and len(value.encode()) <= MAX_NAME_BYTES
 
 
 def _check_key(field: str, value: str) -> None:

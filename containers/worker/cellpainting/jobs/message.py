@@ -4,15 +4,16 @@ import json
 from typing import Any
 
 from cellpainting.errors import InvalidField, InvalidRequest
+from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofiler, translate
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-Job = RunCellProfiler | DownloadImages
+Job = RunCellProfiler | DownloadImages | BuildBackend
 
-JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in (RunCellProfiler, DownloadImages)}
+JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend)}
 
 
 def parse_job(document: Any) -> Job:
@@ -62,7 +63,7 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
             )
         if any(_overwrite(record.job, other.job) for other in records.values()):
             raise InvalidRequest(
-                f"request {number} of {len(members)} has the output of an earlier one ({record.job.output!r}); "
+                f"request {number} of {len(members)} has the output of an earlier one ({_results(record.job)!r}); "
                 "give it one of its own: they would overwrite each other's results"
             )
         records[record.run_id] = record
@@ -71,9 +72,15 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
 
 def _overwrite(one: Job, other: Job) -> bool:
     """Whether two requests write the same files. Plates may share an output: a folder each is made below it."""
+    if isinstance(one, BuildBackend) and isinstance(other, BuildBackend):
+        return one.folder == other.folder
     return one.output == other.output and any(
         isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
     )
+
+
+def _results(job: Job) -> str:
+    return job.folder if isinstance(job, BuildBackend) else job.output
 
 
 def _parse_member(member: Any, number: int, count: int) -> RunRecord:

@@ -1,6 +1,5 @@
 """job_type `run_cellprofiler`: one pipeline over image sets. With a folder as input it is the published message."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
+from cellpainting.jobs.run_record import run_title
 from cellpainting.ledger.image_set import Cause
 
 PIPELINE_SUFFIXES = (".cppipe", ".cpproj")
@@ -124,7 +124,7 @@ class RunCellProfiler:
     @property
     def title(self) -> str:
         """A short name for the run: the pipeline's own, in the characters that run names may have."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(self.pipeline).stem).strip("-")[:40] or "pipeline"
+        return run_title(PurePosixPath(self.pipeline).stem, otherwise="pipeline", most=40)
 
 
 def _require_one_source(job: RunCellProfiler) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,13 @@ class RunRecord:
     @property
     def keys(self) -> RunKeys:
         return RunKeys(self.run_id)
+
+
+def run_title(text: str, *, otherwise: str, most: int = 60) -> str:
+    """A short name for a run: `text` in the characters that run names may have, `most` of them; `otherwise` if that
+    leaves nothing.
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:most] or otherwise
 
 
 def rejected_key(message_id: str) -> str:

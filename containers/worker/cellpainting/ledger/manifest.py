@@ -110,7 +110,7 @@ def _group(document: Mapping[str, Any]) -> GroupResult:
     return GroupResult(
         **{
             **document,
-            "outcomes": tuple(_outcome(outcome) for outcome in document["outcomes"]),
+            "outcomes": tuple(map(read_outcome, document["outcomes"])),
             "inputs": _files(document["inputs"]),
             "outputs": _files(document["outputs"]),
         }
@@ -121,6 +121,7 @@ def _files(documents: list[Mapping[str, Any]]) -> tuple[StoredFile, ...]:
     return tuple(StoredFile(**document) for document in documents)
 
 
-def _outcome(document: Mapping[str, Any]) -> Outcome:
+def read_outcome(document: Mapping[str, Any]) -> Outcome:
+    """An outcome from JSON."""
     cause = Cause(document["cause"]) if document["cause"] else None
     return Outcome(ImageSet(**document["image_set"]), State(document["state"]), document["reason"], cause)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs import Job
+from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.run_cellprofiler import DEFAULT_IMAGE_SETS_PER_VCPU, RunCellProfiler
 from cellpainting.ledger.manifest import StoredFile
@@ -38,11 +39,13 @@ ReadSource = Callable[[RunCellProfiler, Storage], ImageSetSource]
 
 def can_plan_here(job: Job) -> bool:
     """Whether the standard library can read what tells the image sets. All else is planned in the worker's image."""
+    if isinstance(job, BuildBackend):
+        return True  # there is nothing to read: only its worker does
     is_plain_folder = isinstance(job, RunCellProfiler) and job.is_plain_folder
     return is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
 
 
-def places_of(job: Job, storage: Storage) -> Places:
+def places_of(job: RunCellProfiler | DownloadImages, storage: Storage) -> Places:
     """How the paths of a request's load data become keys of its bucket."""
     if isinstance(job, DownloadImages):
         return Places.of(storage.uri(""))
@@ -69,7 +72,15 @@ def plan_job(job: Job, storage: Storage, read_source: ReadSource = read_csv_sour
         made_from = StoredFile.of(storage.stat(job.load_data))
         table = read_table(storage.read(job.load_data), job.load_data, places_of(job, storage))
         return RunPlan(plan_download(job, table), (made_from,))
+    if isinstance(job, BuildBackend):
+        return _plan_backend(job, storage)
     return _plan_measuring(job, storage, read_source)
+
+
+def _plan_backend(job: BuildBackend, storage: Storage) -> RunPlan:
+    """One shard: a plate is one backend, and which image sets it has is known when its worker has read the CSVs."""
+    named = [job.ingest_config] if job.ingest_config else []
+    return RunPlan((ShardPlan(0, (Group(""),)),), tuple(StoredFile.of(storage.stat(key)) for key in named))
 
 
 def _plan_measuring(job: RunCellProfiler, storage: Storage, read_source: ReadSource) -> RunPlan:

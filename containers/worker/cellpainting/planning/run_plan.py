@@ -18,5 +18,5 @@ class RunPlan:
 
     @property
     def image_set_count(self) -> int:
-        """Image sets of all shards; 0 for a folder whose image sets are not known yet."""
+        """Image sets of all shards; 0 where only the worker can tell them."""
         return sum(shard.image_set_count for shard in self.shards)

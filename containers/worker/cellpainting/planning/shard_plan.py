@@ -14,7 +14,7 @@ from cellpainting.load_data.table import Column, LoadData, ValueType
 class Group:
     """Image sets that CellProfiler measures in one run, and the folder below `output` where that run's results go.
 
-    A group without rows is the whole folder `input`, whose image sets only CellProfiler can tell.
+    A group without rows is the whole folder `input` or `analysis`, whose image sets only the worker can tell.
     """
 
     folder: str
@@ -49,7 +49,7 @@ class ShardPlan:
 
     @property
     def image_set_count(self) -> int:
-        """Rows of all groups; 0 for a folder whose image sets are not known yet."""
+        """Rows of all groups; 0 where only the worker can tell the image sets."""
         return sum(len(group.rows) for group in self.groups)
 
     def table(self, group: Group) -> LoadData:

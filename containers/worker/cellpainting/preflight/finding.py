@@ -18,7 +18,7 @@ class Finding:
     """`problem` and `remedy` say the same of all findings of a kind, `subject` is what this one is about.
 
     `image_sets` are the numbers of the load data's rows, from 0, that an error keeps from being measured; None means
-    that it keeps all of them.
+    that it keeps all of them, and none that only the worker can tell which.
     """
 
     severity: Severity

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
+from cellpainting.jobs.message import Job
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 from cellpainting.load_data import LoadData
@@ -13,6 +15,7 @@ from cellpainting.load_data.read_table import read_table
 from cellpainting.pipelines import Pipeline, parse_pipeline
 from cellpainting.planning.plan_job import ImageSetSource, places_of, plan_job
 from cellpainting.planning.run_plan import RunPlan
+from cellpainting.preflight.backend import BackendInspection
 from cellpainting.preflight.check import check, choose_selection, planned_rows
 from cellpainting.preflight.download import DownloadInspection
 from cellpainting.preflight.files import Stored, Tell, Users, check_contents, check_files, stat_files, users_of_files
@@ -53,14 +56,21 @@ def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done,
     StorageUnavailable
         If the storage itself fails.
     """
-    job = record.job
-    look = (
-        DownloadInspection(job, storage, tell)
-        if isinstance(job, DownloadImages)
-        else _MeasuringInspection(job, storage, tell)
-    )
+    look = _inspection(record.job, storage, tell)
     outlook = look.at_everything()
     return Preflight(record.run_id, outlook, tuple(look.findings), look.near_misses, look.is_hopeless)
+
+
+def _inspection(
+    job: Job, storage: Storage, tell: Tell
+) -> "DownloadInspection | BackendInspection | _MeasuringInspection":
+    match job:
+        case DownloadImages():
+            return DownloadInspection(job, storage, tell)
+        case BuildBackend():
+            return BackendInspection(job, storage, tell)
+        case RunCellProfiler():
+            return _MeasuringInspection(job, storage, tell)
 
 
 class _MeasuringInspection:

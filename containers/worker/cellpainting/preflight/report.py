@@ -43,11 +43,22 @@ def print_preflights(preflights: Sequence[Preflight], console: Console) -> None:
         table.add_row(preflight.run_id, *("?" if count is None else f"{count:,}" for count in counts), size)
     console.print(table)
     if any(preflight.outlook.image_sets is None and not preflight.is_hopeless for preflight in preflights):
-        console.print("?: only CellProfiler can tell, once it lists the image sets in the worker", style="dim")
+        console.print("?: only the worker can tell, once it lists the image sets", style="dim")
     for preflight in preflights:
+        _print_tables(preflight, console)
         _print_findings(preflight, console)
         _print_near_misses(preflight, console)
         _print_verdict(preflight, console)
+
+
+def _print_tables(preflight: Preflight, console: Console) -> None:
+    tables = preflight.outlook.tables
+    if not tables:
+        return
+    table = Table(Column("table", overflow="fold"), "files", "to read", title=f"tables of {preflight.run_id}")
+    for one in tables:
+        table.add_row(_plain(one.name), f"{one.files:,}", decimal(one.size_bytes))
+    console.print(table)
 
 
 def _print_findings(preflight: Preflight, console: Console) -> None:
@@ -83,6 +94,10 @@ def _print_verdict(preflight: Preflight, console: Console) -> None:
         console.print(f"{preflight.run_id}: nothing of it could succeed", style="red", markup=False, soft_wrap=True)
     elif preflight.exit_status:
         lost = {number for finding in preflight.findings for number in finding.image_sets or ()}
+        if not lost:
+            text = f"{preflight.run_id}: a part of it could not succeed; how many image sets, only the worker can tell"
+            console.print(text, style="red", markup=False, soft_wrap=True)
+            return
         of = "" if preflight.outlook.image_sets is None else f" of {preflight.outlook.image_sets:,}"
         text = f"{preflight.run_id}: image sets that could not be measured: {len(lost):,}{of}"
         console.print(text, style="red", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""CellProfiler's CSVs in, one plate's backend out: Parquet, SQLite, well profiles, and a report of what was odd."""

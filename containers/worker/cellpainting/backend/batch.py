@@ -1,0 +1,212 @@
+"""Some sets of CSVs, read together: their files are looked at side by side, and those of one kind parsed as one."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from cellpainting.backend.batch_record import BatchRecord, Oddity, Rejection, Save
+from cellpainting.backend.csv_blocks import BLOCK, open_csv
+from cellpainting.backend.csv_sets import CsvSet
+from cellpainting.backend.csv_table import (
+    IMAGE,
+    DamagedTable,
+    Header,
+    check,
+    count_rows,
+    parse,
+    read_header,
+    rows_of,
+    split_combined,
+)
+from cellpainting.backend.experiment import EXPERIMENT, read_experiment
+from cellpainting.backend.image_index import IndexedSet
+from cellpainting.backend.take_rows import FILE, TABLE_NUMBER, Part, take_rows
+from cellpainting.errors import MissingInput
+from cellpainting.storage import Storage, StoredObject
+
+READERS_PER_PROCESSOR = 4  # files on their way at once: most of the time, they wait for the storage
+COMBINED = ""  # stands for the table of a file that has several
+CUT = "its last line has no end: its last value may be cut off"
+SURPLUS = "another file of its folder has this name, but for its case"
+RELATIONSHIPS = "relationships"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file, or a block of one, that can be parsed: its rows without the header, and how many there are."""
+
+    part: Part
+    header: Header
+    rows: bytes
+    count: int
+    is_cut: bool = False
+
+
+class BatchReader:
+    """Reads batches of an analysis. `text` are the columns that are known to be text; `wanted`, if not empty, the only
+    tables of objects to take.
+    """
+
+    def __init__(
+        self, storage: Storage, *, text: frozenset[str], wanted: frozenset[str], scratch: Path, processors: int
+    ) -> None:
+        self._storage, self._scratch = storage, scratch
+        self._text, self._wanted = text, wanted
+        self._lanes = ThreadPoolExecutor(processors * READERS_PER_PROCESSOR)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._lanes.shutdown(cancel_futures=True)
+
+    def read(self, sets: Sequence[IndexedSet], save: Save) -> BatchRecord:
+        """Read all files of some sets; `save` keeps the rows of a table.
+
+        Raises
+        ------
+        TextFound
+            If columns have text that were not known to.
+        StorageUnavailable
+            If the storage fails.
+        """
+        record = BatchRecord(size=sum(one.files.size for one in sets))
+        parts = [Part(one, table, file) for one in sets for table, file in _files(one.files)]
+        checked = self._check_all([part for part in parts if part.file.size <= BLOCK], record)
+        self._take(checked, record, save)
+        for part in parts:
+            if part.file.size > BLOCK:
+                self._take_in_blocks(part, record, save)
+        for one in sets:
+            for file in one.files.surplus:
+                record.reject(self.rejected(IMAGE, file, SURPLUS))
+        self._take_experiments([one for one in sets if one.files.experiment], record, save)
+        return record
+
+    def rejected(self, table: str, file: StoredObject, reason: str) -> Rejection:
+        """A file that nothing is taken of, with the number of its rows."""
+        try:
+            with open_csv(self._storage, file, self._scratch, _header_lines(table)) as content:
+                rows = sum(count_rows(block, _header_lines(table)) for block in content.blocks())
+        except (DamagedTable, MissingInput):
+            rows = 0
+        return Rejection(file.key, table, rows, reason)
+
+    def rejected_set(self, files: CsvSet, reason: str) -> Iterator[Rejection]:
+        """All files of a set that nothing is taken of."""
+        for table, file in _files(files):
+            yield self.rejected(table, file, reason)
+
+    def _check_all(self, parts: Sequence[Part], record: BatchRecord) -> list[Checked]:
+        """Those that can be parsed; why others cannot is taken down."""
+        checked: list[Checked] = []
+        in_combined: dict[str, frozenset[str]] = {}  # tables, by folder; combined files come first in their set
+        for part, found in zip(parts, self._lanes.map(self._check, parts), strict=True):
+            if not isinstance(found, str) and part.table in in_combined.get(part.folder, ()):
+                found = "the CSV with all compartments has this table, too"
+            if isinstance(found, str):
+                record.reject(self.rejected(part.table, part.file, found))
+                continue
+            if part.table == COMBINED:
+                in_combined[part.folder] = frozenset(found.header.tables)
+            checked.append(found)
+        return checked
+
+    def _check(self, part: Part) -> Checked | str:
+        """The file, or why it cannot be parsed."""
+        try:
+            with open_csv(self._storage, part.file, self._scratch, _header_lines(part.table)) as content:
+                return _checked(part, next(content.blocks()))
+        except (DamagedTable, MissingInput) as error:
+            return str(error)
+
+    def _take(self, checked: Sequence[Checked], record: BatchRecord, save: Save) -> None:
+        """Parse files with the same header as one, and take the rows of each table."""
+        alike: dict[tuple[str, Header], list[int]] = defaultdict(list)
+        for position, one in enumerate(checked):
+            alike[one.part.table, one.header].append(position)
+        tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
+        parsed = self._lanes.map(lambda positions: self._parse(checked, positions, record), alike.values())
+        for ((table, header), positions), rows in zip(alike.items(), parsed, strict=True):
+            split = {table: rows} if table else split_combined(rows, header)
+            for name, frame in split.items():
+                if table or not self._wanted or name in self._wanted:
+                    tables[name].append(frame)
+                    record.note_columns(name, frame.columns[1:], [checked[at].part.folder for at in positions])
+        parts = [one.part for one in checked]
+        for name in sorted(tables):
+            take_rows(name, tables[name], parts, record, save)
+        record.oddities += [Oddity(one.part.file.key, CUT) for one in checked if one.is_cut]
+
+    def _parse(self, checked: Sequence[Checked], positions: Sequence[int], record: BatchRecord) -> pl.DataFrame:
+        """The rows of files with the same header, each with the position of its file."""
+        files = [checked[at] for at in positions]
+        counts = [one.count for one in files]
+        try:
+            rows = parse(b"".join(one.rows for one in files), files[0].header, self._text)
+        except DamagedTable as error:
+            if len(files) > 1:  # one of them; the others are parsed without it
+                return pl.concat([self._parse(checked, [at], record) for at in positions])
+            record.reject(self.rejected(files[0].part.table, files[0].part.file, str(error)))
+            rows, counts = parse(b"", files[0].header, self._text), [0]
+        rows.insert_column(0, pl.Series(FILE, np.repeat(positions, counts), dtype=pl.Int64))
+        return rows
+
+    def _take_in_blocks(self, part: Part, record: BatchRecord, save: Save) -> None:
+        """Take a file that is too large to be in memory, block by block: all of it is looked at before."""
+        try:
+            with open_csv(self._storage, part.file, self._scratch, _header_lines(part.table)) as content:
+                for block in content.blocks():
+                    _checked(part, block)
+                for block in content.blocks():
+                    self._take([_checked(part, block)], record, save)
+        except (DamagedTable, MissingInput) as error:
+            record.reject(self.rejected(part.table, part.file, str(error)))
+
+    def _take_experiments(self, sets: Sequence[IndexedSet], record: BatchRecord, save: Save) -> None:
+        found = []
+        for one in sets:
+            file = one.files.experiment
+            if file is None:
+                continue
+            try:
+                facts = read_experiment(self._storage.read(file.key))
+            except (DamagedTable, MissingInput) as error:
+                record.oddities.append(Oddity(file.key, str(error)))
+            else:
+                record.note_columns(EXPERIMENT, facts.columns, [one.files.folder])
+                facts.insert_column(0, pl.Series(TABLE_NUMBER, [one.table_number] * facts.height, dtype=pl.Int64))
+                found.append(facts)
+        if found:
+            facts = pl.concat(found)
+            record.rows_in[EXPERIMENT] += facts.height
+            record.keep(EXPERIMENT, facts, save)
+
+
+def is_relationships(table: str) -> bool:
+    """Whether CellProfiler wrote it of pairs of objects: it has no rows of objects."""
+    return table.casefold().endswith(RELATIONSHIPS)
+
+
+def _checked(part: Part, block: bytes) -> Checked:
+    header = read_header(block, part.table or None)
+    count = check(block, header)
+    return Checked(part, header, rows_of(block, header), count, is_cut=not block.endswith(b"\n"))
+
+
+def _files(files: CsvSet) -> Iterator[tuple[str, StoredObject]]:
+    """The files with rows, by table."""
+    if files.image:
+        yield IMAGE, files.image
+    if files.combined:
+        yield COMBINED, files.combined
+    for table, file in files.tables.items():
+        if not is_relationships(table):
+            yield table, file
+
+
+def _header_lines(table: str) -> int:
+    return 2 if table == COMBINED else 1

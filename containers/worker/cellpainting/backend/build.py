@@ -1,0 +1,173 @@
+"""From the pieces of a plate to its files: each table once through Parquet, SQLite and profiles, piece by piece."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from cellpainting.backend.batch_record import BatchRecord, ImageKey, Oddity
+from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER
+from cellpainting.backend.experiment import EXPERIMENT
+from cellpainting.backend.image_index import PLATE, WELL, ImageIndex, IndexedImage
+from cellpainting.backend.parquet_file import ParquetFile
+from cellpainting.backend.pieces import Pieces
+from cellpainting.backend.profile import SITES, WELLS, ProfileBuilder
+from cellpainting.backend.single_cells import require_links, write_single_cells
+from cellpainting.backend.sqlite_file import SqliteFile, refusal
+from cellpainting.backend.table import Table, in_order
+from cellpainting.backend.take_rows import TABLE_NUMBER
+from cellpainting.errors import InvalidRequest
+from cellpainting.jobs.build_backend import BackendSettings
+
+UNMATCHED = "of its rows have no cell or no nucleus beside the cytoplasm"
+NAMES = {PLATE: "plate", WELL: "well"}  # columns of the image table that other tools go by
+
+
+@dataclass
+class Built:
+    """The files of a backend, by name, and what could not be made."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+    oddities: list[Oddity] = field(default_factory=list)
+
+
+class Builder:
+    """Builds the files of one plate in a folder."""
+
+    def __init__(
+        self,
+        pieces: Pieces,
+        index: ImageIndex,
+        text: frozenset[str],
+        plate: str,
+        settings: BackendSettings,
+        folder: Path,
+    ) -> None:
+        self.plate, self.settings = plate, settings
+        self._pieces, self._folder = pieces, folder
+        self._images = {(one.table_number, image.number): image for one in index.sets for image in one.images}
+        self.counts = counts_of(pieces.records, self._images)
+        self.tables = _tables(pieces.records, text, self._images)
+        self._built = Built()
+
+    @property
+    def compartments(self) -> list[str]:
+        """The tables of objects."""
+        return in_order(name for name, table in self.tables.items() if table.is_of_objects)
+
+    @property
+    def objects_by_well(self) -> dict[str, int]:
+        """How many cells each well has, or objects of the first compartment."""
+        first = next(iter(self.compartments), "")
+        wells = Counter[str]()
+        for key, image in self._images.items():
+            wells[image.well] += self.counts[key].get(first, 0)
+        return dict(wells)
+
+    def build(self, metadata: Mapping[str, str]) -> Built:
+        """Make all files; `metadata` goes into those of Parquet."""
+        self._metadata = metadata
+        how = self.settings.aggregate
+        wells = ProfileBuilder(WELLS, self._images, self.counts, how)
+        sites = ProfileBuilder(SITES, self._images, self.counts, how)
+        with ExitStack() as stack:
+            sqlite = self._open_sqlite(stack)
+            for name in [IMAGE, *self.compartments]:
+                self._write(self.tables[name], sqlite, [wells, sites])
+            if sqlite:
+                sqlite.finish([self.tables[name] for name in (IMAGE, *self.compartments)])
+        if EXPERIMENT in self.tables:
+            self._write(self.tables[EXPERIMENT], None, [])
+        self._write_profiles(wells.profile(), sites.profile())
+        if self.settings.single_cells:
+            self._write_single_cells()
+        return self._built
+
+    def _new(self, name: str) -> Path:
+        path = self._folder / f"built-{name}"
+        self._built.files[name] = path
+        return path
+
+    def _open_sqlite(self, stack: ExitStack) -> SqliteFile | None:
+        if not self.settings.sqlite:
+            return None
+        if reason := refusal([self.tables[name] for name in (IMAGE, *self.compartments)]):
+            self._built.refusals.append(reason)
+            return None
+        return stack.enter_context(SqliteFile(self._new(f"{self.plate}.sqlite")))
+
+    def _write(self, table: Table, sqlite: SqliteFile | None, profiles: Sequence[ProfileBuilder]) -> None:
+        if sqlite:
+            sqlite.create(table)
+        for profile in profiles:
+            profile.begin(table)
+        with ParquetFile(self._new(f"{table.name}.parquet"), table.schema, self._metadata) as file:
+            takers: list[Callable[[pl.DataFrame], None]] = [file.write, *(partial(one.take, table) for one in profiles)]
+            if sqlite:
+                takers.append(partial(sqlite.take, table))
+            with ThreadPoolExecutor(len(takers)) as lanes:
+                for rows in self._rows(table):
+                    list(lanes.map(lambda take: take(rows), takers))  # noqa: B023 (all have taken before the next)
+
+    def _rows(self, table: Table) -> Iterator[pl.DataFrame]:
+        for rows in self._pieces.of_table(table.name):
+            whole = table.conform(rows)
+            yield self._named(whole) if table.name == IMAGE else whole
+
+    def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of images under plate and well, where Image.csv does not say them as such."""
+        missing = [name for name in NAMES if name in rows.columns and rows[name].has_nulls()]
+        if not missing:
+            return rows
+        keys = zip(rows[TABLE_NUMBER], rows[IMAGE_NUMBER], strict=True)
+        images = [self._images[key] for key in keys]
+        named = {
+            name: pl.Series([getattr(image, NAMES[name]) or None for image in images], dtype=pl.String)
+            for name in missing
+        }
+        return rows.with_columns(pl.col(name).fill_null(values) for name, values in named.items())
+
+    def _write_profiles(self, wells: pl.DataFrame, sites: pl.DataFrame) -> None:
+        wells.write_csv(self._new(f"{self.plate}.csv"))
+        wells.write_parquet(self._new(f"{self.plate}.parquet"), compression="zstd")
+        sites.write_parquet(self._new(f"{self.plate}_sites.parquet"), compression="zstd")
+
+    def _write_single_cells(self) -> None:
+        try:
+            require_links(self.tables)
+        except InvalidRequest as error:
+            self._built.refusals.append(str(error))
+            return
+        path = self._new(f"{self.plate}_single_cells.parquet")
+        unmatched = write_single_cells(path, self.tables, self._pieces, self._images)
+        if unmatched:
+            self._built.oddities.append(Oddity(path.name.removeprefix("built-"), f"{unmatched} {UNMATCHED}"))
+
+
+def counts_of(records: Sequence[BatchRecord], images: Mapping[ImageKey, IndexedImage]) -> dict[ImageKey, Counter[str]]:
+    """The rows that were taken of each image set, by table."""
+    counts: dict[ImageKey, Counter[str]] = {key: Counter() for key in images}
+    for record in records:
+        for key, counted in record.counts.items():
+            counts[key] += counted
+    return counts
+
+
+def _tables(
+    records: Sequence[BatchRecord], text: frozenset[str], images: Mapping[ImageKey, IndexedImage]
+) -> dict[str, Table]:
+    found: dict[str, dict[tuple[str, ...], None]] = {}
+    for record in records:
+        for name, columns in record.columns.items():
+            found.setdefault(name, {}).update(dict.fromkeys(columns))
+    tables = {name: Table.of(name, columns, text) for name, columns in sorted(found.items())}
+    has_wells = any(image.well for image in images.values())
+    names = [name for name in NAMES if name != WELL or has_wells]
+    tables[IMAGE] = Table.of(IMAGE, found.get(IMAGE, {}), text).with_text_columns(names)
+    return tables

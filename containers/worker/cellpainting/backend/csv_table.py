@@ -1,0 +1,225 @@
+"""One of CellProfiler's CSVs, from bytes to a table: first whether it is whole, then what it holds.
+
+A missing value is written as `nan` or as nothing, and read as null. Numbers are 64-bit floats, which hold the whole
+numbers that CellProfiler writes, too; texts are columns that are texts by their name, or by what is in them.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import polars as pl
+
+from cellpainting.errors import CellPaintingError
+
+IMAGE = "Image"
+IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
+OBJECT_NUMBER_IN_COMBINED = "Number_Object_Number"
+KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
+# Columns that are texts whatever is in them: a plate called 110000106828, a digest like 12345e67.
+TEXT_BY_NAME = re.compile(r"(Metadata|FileName|PathName|URL|MD5Digest)_|ImageSet_|ProcessingStatus")
+MISSING = ("nan", "NaN", "NAN", "-nan")
+EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
+LIMIT = 2**31 - 1  # of the length of one field: a pipeline's text is in Experiment.csv
+
+csv.field_size_limit(LIMIT)
+
+
+class DamagedTable(CellPaintingError, ValueError):
+    """A CSV that is not whole, or is not what its name says. The message is the reason."""
+
+
+class TextFound(Exception):
+    """Columns that were read as numbers have text: all that was read of them has to be read again."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        super().__init__(", ".join(columns))
+        self.columns = frozenset(columns)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a CSV, or the first two of a combined one. `names` are those of the backend's columns:
+    prefixed by their table, except for keys and for the columns of the image table.
+    """
+
+    lines: bytes
+    tables: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def text_columns(self, text: frozenset[str]) -> frozenset[str]:
+        """Those that are read as texts; `text` are others than by their name."""
+        return frozenset(
+            name
+            for table, name in zip(self.tables, self.names, strict=True)
+            if name in text or TEXT_BY_NAME.match(name.removeprefix(f"{table}_"))
+        )
+
+
+def read_header(content: bytes, table: str | None) -> Header:
+    """The header of a CSV, whose table is `table`; None for a combined one.
+
+    Raises
+    ------
+    DamagedTable
+        If the file is empty or its header is not that of such a table.
+    """
+    if not content or content.isspace():
+        raise DamagedTable("it is empty, without even a header")
+    return _header(content[: _end_of_lines(content, 1 if table else 2)], table)
+
+
+@lru_cache(maxsize=64)  # thousands of files have the same
+def _header(lines: bytes, table: str | None) -> Header:
+    rows = list(csv.reader(io.StringIO(_decoded(lines), newline="")))
+    if table:
+        tables, columns = [table] * len(rows[0]), rows[0]
+    elif len(rows) == 2 and len(rows[0]) == len(rows[1]):
+        tables, columns = [name.capitalize() for name in rows[0]], rows[1]
+    else:
+        raise DamagedTable("it has not the two lines of header of a CSV with all compartments")
+    names = map(backend_column if table else _combined_column, tables, columns)
+    header = Header(lines, tuple(tables), tuple(names))
+    _require_columns(header, table)
+    return header
+
+
+def backend_column(table: str, column: str) -> str:
+    """The name of a CSV's column in the backend, as cytominer-database has it."""
+    return column if column in KEYS or table == IMAGE else f"{table}_{column}"
+
+
+def _combined_column(table: str, column: str) -> str:
+    """Unique among all compartments of a combined CSV, each of which may have a number of its own."""
+    return column if table == IMAGE else f"{table}_{column}"
+
+
+def check(content: bytes, header: Header) -> int:
+    """Look at a CSV, or a block of one with its header, before anything of it is taken; returns how many rows it has.
+
+    Raises
+    ------
+    DamagedTable
+        If it is no UTF-8 text or a row has another number of fields than the header.
+    """
+    if b"\0" in content:
+        raise DamagedTable("it has NUL bytes, as a file has that was not written to its end")
+    if not content.isascii():
+        _decoded(content)
+    commas = content.count(b",") - header.lines.count(b",")
+    rows = content.count(b"\n") - header.lines.count(b"\n") + (not content.endswith(b"\n"))
+    if b'"' not in content and commas == rows * (len(header.names) - 1):
+        return rows
+    return check_by_row(content, header)
+
+
+def rows_of(content: bytes, header: Header) -> bytes:
+    """What follows the header, each row with a line end, and without lines that have nothing."""
+    rows = EMPTY_LINES.sub(b"\n", content[len(header.lines) :]).lstrip(b"\r\n")
+    return rows if not rows or rows.endswith(b"\n") else rows + b"\n"
+
+
+def count_rows(content: bytes, header_lines: int = 1) -> int:
+    """The rows of a file that cannot be read otherwise: lines that are not empty, without the header's."""
+    lines = sum(1 for line in content.splitlines() if line.strip())
+    return max(lines - header_lines, 0)
+
+
+def parse(rows: bytes, header: Header, text: frozenset[str]) -> pl.DataFrame:
+    """The rows of a CSV that `check` has found whole, without its header: floats, and strings where `text` or the
+    column's name says so.
+
+    Raises
+    ------
+    TextFound
+        If another column has a value that is no number.
+    DamagedTable
+        If they cannot be read.
+    """
+    texts = header.text_columns(text)
+    try:
+        return _read(rows, {name: pl.String if name in texts else pl.Float64 for name in header.names})
+    except pl.exceptions.PolarsError as error:
+        check_by_row(header.lines + rows, header)
+        raise _text_found(rows, header) or DamagedTable(f"it cannot be read ({error})") from error
+
+
+def check_by_row(content: bytes, header: Header) -> int:
+    """As `check`, without a short cut that two wrong rows could take together."""
+    rows = csv.reader(io.StringIO(_decoded(content[len(header.lines) :]), newline=""))
+    number = 0
+    for number, row in enumerate(filter(None, rows), start=1):
+        if len(row) != len(header.names):
+            raise DamagedTable(f"row {number} has {len(row)} fields, the header has {len(header.names)}")
+    return number
+
+
+def split_combined(table: pl.DataFrame, header: Header) -> Mapping[str, pl.DataFrame]:
+    """The compartments of a combined CSV, each with the columns of its images (cytominer-database's `munge`) and with
+    those of `table` that are no column of the CSV.
+
+    Rows in which a compartment has no object are not among its rows.
+    """
+    added = [name for name in table.columns if name not in header.names]
+    shared = [name for at, name in zip(header.tables, header.names, strict=True) if at == IMAGE]
+    split = {}
+    for compartment in dict.fromkeys(header.tables):
+        if compartment != IMAGE:
+            own = [name for at, name in zip(header.tables, header.names, strict=True) if at == compartment]
+            number = pl.col(f"{compartment}_{OBJECT_NUMBER_IN_COMBINED}").alias(OBJECT_NUMBER)
+            measured = [name for name in own if name != f"{compartment}_{OBJECT_NUMBER}"]
+            others = [pl.col(name).alias(f"{compartment}_{name}") for name in shared if name not in KEYS]
+            rows = table.select(*added, IMAGE_NUMBER, number, *others, *measured)
+            split[compartment] = rows.filter(pl.col(OBJECT_NUMBER).is_not_null())
+    return split
+
+
+def _read(rows: bytes, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    if not rows:
+        return pl.DataFrame(schema=dict(schema))
+    return pl.read_csv(rows, has_header=False, schema=dict(schema), null_values=MISSING)
+
+
+def _text_found(rows: bytes, header: Header) -> TextFound | None:
+    table = _read(rows, dict.fromkeys(header.names, pl.String))
+    numbers = table.with_columns(pl.all().cast(pl.Float64, strict=False))
+    is_text = (table.select(pl.all().is_not_null()).to_numpy() & numbers.select(pl.all().is_null()).to_numpy()).any(0)
+    columns = [name for name, found in zip(header.names, is_text, strict=True) if found]
+    return TextFound(columns) if columns else None
+
+
+def _require_columns(header: Header, table: str | None) -> None:
+    twice = {name for name in header.names if header.names.count(name) > 1} if _has_twice(header.names) else ()
+    if twice:
+        raise DamagedTable(f"its header names {', '.join(sorted(twice))} more than once")
+    needed = [IMAGE_NUMBER] if table in (IMAGE, None) else [*KEYS]
+    if table is None:
+        compartments = dict.fromkeys(name for name in header.tables if name != IMAGE)
+        needed += [f"{name}_{OBJECT_NUMBER_IN_COMBINED}" for name in compartments]
+    for name in needed:
+        if name not in header.names:
+            raise DamagedTable(f"its header has no column {name}")
+
+
+def _has_twice(names: tuple[str, ...]) -> bool:
+    return len(set(names)) < len(names)
+
+
+def _end_of_lines(content: bytes, count: int) -> int:
+    end = 0
+    for _ in range(count):
+        found = content.find(b"\n", end)
+        if found < 0:
+            return len(content)
+        end = found + 1
+    return end
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DamagedTable(f"it is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}") from error

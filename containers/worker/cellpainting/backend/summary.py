@@ -1,0 +1,98 @@
+"""From the records of all batches to the report on the ingest."""
+
+import resource
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cellpainting.backend.analysis import Analysis
+from cellpainting.backend.batch import BatchReader, is_relationships
+from cellpainting.backend.batch_record import BatchRecord, MixedTypes, Oddity, Rejection
+from cellpainting.backend.build import Builder, Built
+from cellpainting.backend.csv_table import IMAGE
+from cellpainting.backend.image_index import ImageIndex
+from cellpainting.backend.outcomes import missing_rows, numbered, outcomes_of
+from cellpainting.backend.report import ColumnDifference, IngestReport, TableReport, column_differences
+
+
+def summarise(
+    index: ImageIndex,
+    analysis: Analysis,
+    records: Sequence[BatchRecord],
+    builder: Builder,
+    built: Built,
+    reader: BatchReader,
+) -> IngestReport:
+    """Put together what there is to say, but for what the ingest itself knows: batch, digest, files, time."""
+    left_out = [one for files, reason in index.unreadable + index.copies for one in reader.rejected_set(files, reason)]
+    rejections = [one for record in records for one in record.rejections] + left_out
+    rejections += missing_rows(index, builder.counts, builder.compartments, rejections)
+    planned = [one for one in analysis.planned if one.image_set.plate in ("", builder.plate)]
+    outcomes = outcomes_of(index, builder.counts, builder.compartments, rejections, planned)
+    batch = next((one.image_set.batch for one in planned), "")
+    return IngestReport(
+        plate=builder.plate,
+        batch=batch,
+        analysis=analysis.name,
+        made_from="",
+        version=version("cellpainting"),
+        aggregate=builder.settings.aggregate,
+        outcomes=numbered(outcomes, batch),
+        objects=builder.objects_by_well,
+        tables=_tables(records, builder, rejections, left_out),
+        rejections=tuple(rejections),
+        refusals=tuple(built.refusals),
+        oddities=(*_renumbered(index), *(one for record in records for one in record.oddities), *built.oddities),
+        differences=tuple(_differences(records)),
+        mixed=_mixed(records),
+        left_out=tuple(
+            file.key for one in index.sets for table, file in one.files.tables.items() if is_relationships(table)
+        ),
+        files=(),
+        bytes_read=sum(record.size for record in records),
+        seconds=0.0,
+        peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )
+
+
+def _tables(
+    records: Sequence[BatchRecord], builder: Builder, rejections: Sequence[Rejection], left_out: Sequence[Rejection]
+) -> dict[str, TableReport]:
+    rejected = Counter[str]()
+    for one in rejections:
+        rejected[one.table] += one.rows
+    total = Counter[str]()
+    for record in records:
+        total.update(record.rows_in)
+    for one in left_out:
+        total[one.table] += one.rows
+    taken, others = Counter[str](), Counter[str]()
+    for record in records:
+        taken.update(record.rows_out)
+        others.update(record.rows_of_other_plates)
+    return {
+        name: TableReport(total[name], taken[name], rejected[name], others[name], len(table.columns))
+        for name, table in builder.tables.items()
+    }
+
+
+def _differences(records: Sequence[BatchRecord]) -> list[ColumnDifference]:
+    found: dict[str, dict[tuple[str, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        for table, columns in record.columns.items():
+            for names, folders in columns.items():
+                found[table][names] += folders
+    return [one for table in sorted(found) for one in column_differences(table, found[table])]
+
+
+def _mixed(records: Sequence[BatchRecord]) -> dict[str, MixedTypes]:
+    mixed: dict[str, MixedTypes] = {}
+    for record in records:
+        for name, types in record.mixed.items():
+            mixed[name] = mixed[name].plus(types) if name in mixed else types
+    return mixed
+
+
+def _renumbered(index: ImageIndex) -> list[Oddity]:
+    problem = "another Image.csv has the same CRC-32: its TableNumber is the next one that is free"
+    return [Oddity(f"{folder}/{IMAGE}.csv", problem) for folder in index.renumbered]
