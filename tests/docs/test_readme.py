@@ -43,7 +43,7 @@ LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
 SET_CELLPROFILER = "export CELLPROFILER=$PWD/.cellprofiler/bin/cellprofiler"
 LOCAL_RUN = "cpb local run "
 # How the blocks of these sections begin.
-WHOLE_PLATE, OWN_CLUSTER, JUMP = "cpb preflight ", SET_CELLPROFILER, "cpb jump metadata "
+WHOLE_PLATE, INGEST, OWN_CLUSTER, JUMP = "cpb preflight ", "cpb ingest ", SET_CELLPROFILER, "cpb jump metadata "
 WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
 
 
@@ -83,7 +83,7 @@ def shell(script: list[str], folder: Path, environment: dict[str, str] | None = 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
     handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
-    handled |= {*block_of(WHOLE_PLATE), *block_of(OWN_CLUSTER), *block_of(JUMP)}
+    handled |= {*block_of(WHOLE_PLATE), *block_of(INGEST), *block_of(OWN_CLUSTER), *block_of(JUMP)}
     unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
     assert unknown == []
     assert handled <= set(commands())
@@ -163,6 +163,8 @@ def test_whole_plate_is_checked_sent_watched_and_sent_again(reader: Path, up: Lo
     assert "no shard failed" in printed
     assert "nothing to send again" in printed
     assert (up.folder / run.job.output / "P1" / "analysis" / "P1-A01-1" / "Image.csv").exists()
+    assert "P1: image sets: 1 done" in shell(block_of(INGEST), reader, up.variables)
+    assert (reader / "backend" / "P1" / "P1.sqlite").exists()
 
 
 @pytest.mark.cellprofiler

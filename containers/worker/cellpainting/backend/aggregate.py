@@ -26,8 +26,8 @@ def mean(block: Values) -> Values:
     """The mean of each column of a block of shape (rows, features); NaN where all values are."""
     is_there = ~np.isnan(block)
     count = is_there.sum(axis=0)
-    total = np.where(is_there, block, 0.0).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
+        total = np.where(is_there, block, 0.0).sum(axis=0)
         return np.asarray(total / count, dtype=np.float64)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from cellpainting.backend.batch_record import BatchRecord, Oddity, Rejection, Save
 from cellpainting.backend.csv_blocks import BLOCK, open_csv
-from cellpainting.backend.csv_sets import CsvSet
+from cellpainting.backend.csv_sets import COMBINED, CsvSet
 from cellpainting.backend.csv_table import (
     IMAGE,
     DamagedTable,
@@ -30,7 +30,6 @@ from cellpainting.errors import MissingInput
 from cellpainting.storage import Storage, StoredObject
 
 READERS_PER_PROCESSOR = 4  # files on their way at once: most of the time, they wait for the storage
-COMBINED = ""  # stands for the table of a file that has several
 CUT = "its last line has no end: its last value may be cut off"
 SURPLUS = "another file of its folder has this name, but for its case"
 RELATIONSHIPS = "relationships"
@@ -81,8 +80,8 @@ class BatchReader:
             if part.file.size > BLOCK:
                 self._take_in_blocks(part, record, save)
         for one in sets:
-            for file in one.files.surplus:
-                record.reject(self.rejected(IMAGE, file, SURPLUS))
+            for file, table in one.files.surplus.items():
+                record.reject(self.rejected(table, file, SURPLUS))
         self._take_experiments([one for one in sets if one.files.experiment], record, save)
         return record
 
@@ -99,16 +98,23 @@ class BatchReader:
         """All files of a set that nothing is taken of."""
         for table, file in _files(files):
             yield self.rejected(table, file, reason)
+        for file, table in files.surplus.items():
+            yield self.rejected(table, file, reason)
 
     def _check_all(self, parts: Sequence[Part], record: BatchRecord) -> list[Checked]:
         """Those that can be parsed; why others cannot is taken down."""
         checked: list[Checked] = []
         in_combined: dict[str, frozenset[str]] = {}  # tables, by folder; combined files come first in their set
+        without_images = set()  # folders; the file of images comes before all others
         for part, found in zip(parts, self._lanes.map(self._check, parts), strict=True):
+            if part.folder in without_images:
+                found = "Image.csv of its folder could not be read any more"
             if not isinstance(found, str) and part.table in in_combined.get(part.folder, ()):
                 found = "the CSV with all compartments has this table, too"
             if isinstance(found, str):
                 record.reject(self.rejected(part.table, part.file, found))
+                if part.table == IMAGE:
+                    without_images.add(part.folder)
                 continue
             if part.table == COMBINED:
                 in_combined[part.folder] = frozenset(found.header.tables)

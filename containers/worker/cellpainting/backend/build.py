@@ -71,7 +71,15 @@ class Builder:
         return dict(wells)
 
     def build(self, metadata: Mapping[str, str]) -> Built:
-        """Make all files; `metadata` goes into those of Parquet."""
+        """Make all files; `metadata` goes into those of Parquet.
+
+        Raises
+        ------
+        InvalidRequest
+            If the plate has the name of a table.
+        """
+        if self.plate in self.tables:
+            raise InvalidRequest(f"the plate {self.plate!r} has the name of a table; a file of it would be the other's")
         self._metadata = metadata
         how = self.settings.aggregate
         wells = ProfileBuilder(WELLS, self._images, self.counts, how)
@@ -84,7 +92,9 @@ class Builder:
                 sqlite.finish([self.tables[name] for name in (IMAGE, *self.compartments)])
         if EXPERIMENT in self.tables:
             self._write(self.tables[EXPERIMENT], None, [])
-        self._write_profiles(wells.profile(), sites.profile())
+        wells.profile().write_csv(self._new(f"{self.plate}.csv"))
+        wells.write(self._new(f"{self.plate}.parquet"), metadata)
+        sites.write(self._new(f"{self.plate}_sites.parquet"), metadata)
         if self.settings.single_cells:
             self._write_single_cells()
         return self._built
@@ -132,11 +142,6 @@ class Builder:
             for name in missing
         }
         return rows.with_columns(pl.col(name).fill_null(values) for name, values in named.items())
-
-    def _write_profiles(self, wells: pl.DataFrame, sites: pl.DataFrame) -> None:
-        wells.write_csv(self._new(f"{self.plate}.csv"))
-        wells.write_parquet(self._new(f"{self.plate}.parquet"), compression="zstd")
-        sites.write_parquet(self._new(f"{self.plate}_sites.parquet"), compression="zstd")
 
     def _write_single_cells(self) -> None:
         try:

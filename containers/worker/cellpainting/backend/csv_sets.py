@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from cellpainting.backend.ingest_config import FileNames
 from cellpainting.storage import StoredObject
 
 CSV = ".csv"
+IMAGE, EXPERIMENT = "Image", "Experiment"  # tables that are none of objects
+COMBINED = ""  # stands for the table of a file that has several
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class CsvSet:
     """The CSVs of one folder, which is one run of CellProfiler's export. `image` is None where it is missing.
 
     `tables` are the CSVs of objects by the name of their table; `combined` has several such tables side by side;
-    `surplus` have the name of another one but for its case.
+    `surplus` have the name of another one but for its case; their tables are told.
     """
 
     folder: str
@@ -24,13 +26,13 @@ class CsvSet:
     tables: Mapping[str, StoredObject]
     combined: StoredObject | None
     experiment: StoredObject | None
-    surplus: tuple[StoredObject, ...] = ()
+    surplus: Mapping[StoredObject, str] = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[StoredObject, ...]:
         """All of them, the one of image sets first."""
-        others = (self.combined, self.experiment)
-        return tuple(file for file in (self.image, *self.tables.values(), *others, *self.surplus) if file is not None)
+        others = (self.combined, self.experiment, *self.surplus)
+        return tuple(file for file in (self.image, *self.tables.values(), *others) if file is not None)
 
     @property
     def size(self) -> int:
@@ -59,18 +61,23 @@ def table_name(stem: str) -> str:
 
 def _csv_set(folder: str, files: list[StoredObject], names: FileNames, wanted: frozenset[str]) -> CsvSet:
     prefix = _prefix([PurePosixPath(file.key).name for file in files], names.image)
+    special = {
+        names.image.casefold(): IMAGE,
+        names.object.casefold(): COMBINED,
+        names.experiment.casefold(): EXPERIMENT,
+    }
     named: dict[str, StoredObject] = {}
-    surplus = []
-    for file in files:
-        name = PurePosixPath(file.key).name.removeprefix(prefix)
-        if named.setdefault(name.casefold(), file) is not file:
-            surplus.append(file)
-    image, combined, experiment = (
-        named.pop(name.casefold(), None) for name in (names.image, names.object, names.experiment)
-    )
+    surplus = {}
+    for file in sorted(files, key=lambda file: file.key):
+        name = PurePosixPath(file.key).name.removeprefix(prefix).casefold()
+        table = special.get(name, table_name(name[: -len(CSV)]))
+        if name not in special and wanted and table not in wanted:
+            continue
+        if named.setdefault(name, file) is not file:
+            surplus[file] = table
+    image, combined, experiment = (named.pop(name, None) for name in special)
     tables = {table_name(name[: -len(CSV)]): file for name, file in sorted(named.items())}
-    kept = {name: file for name, file in tables.items() if not wanted or name in wanted}
-    return CsvSet(folder, image, kept, combined, experiment, tuple(surplus))
+    return CsvSet(folder, image, tables, combined, experiment, surplus)
 
 
 def _prefix(found: list[str], image: str) -> str:

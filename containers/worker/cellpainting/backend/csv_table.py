@@ -7,15 +7,16 @@ numbers that CellProfiler writes, too; texts are columns that are texts by their
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import polars as pl
 
+from cellpainting.backend import csv_sets
 from cellpainting.errors import CellPaintingError
 
-IMAGE = "Image"
+IMAGE = csv_sets.IMAGE
 IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
 OBJECT_NUMBER_IN_COMBINED = "Number_Object_Number"
 KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
@@ -23,6 +24,7 @@ KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
 TEXT_BY_NAME = re.compile(r"(Metadata|FileName|PathName|URL|MD5Digest)_|ImageSet_|ProcessingStatus")
 MISSING = ("nan", "NaN", "NAN", "-nan")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
+OWN = ("TableNumber", "_file")  # columns that the backend adds itself
 LIMIT = 2**31 - 1  # of the length of one field: a pipeline's text is in Experiment.csv
 
 csv.field_size_limit(LIMIT)
@@ -55,8 +57,25 @@ class Header:
         return frozenset(
             name
             for table, name in zip(self.tables, self.names, strict=True)
-            if name in text or TEXT_BY_NAME.match(name.removeprefix(f"{table}_"))
+            if TEXT_BY_NAME.match(name.removeprefix(f"{table}_")) or not text.isdisjoint(self.in_backend(table, name))
         )
+
+    @property
+    def compartments(self) -> tuple[str, ...]:
+        """The tables of objects, of a combined one."""
+        return tuple(dict.fromkeys(table for table in self.tables if table != IMAGE))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say which object a row is of."""
+        in_combined = self.compartments if IMAGE in self.tables else ()
+        return (*KEYS, *(f"{table}_{OBJECT_NUMBER_IN_COMBINED}" for table in in_combined))
+
+    def in_backend(self, table: str, name: str) -> tuple[str, ...]:
+        """What a column is called in the backend: that of an image has several names, if objects are beside it."""
+        if table == IMAGE and self.compartments:
+            return tuple(f"{compartment}_{name}" for compartment in self.compartments)
+        return (name,)
 
 
 def read_header(content: bytes, table: str | None) -> Header:
@@ -75,6 +94,8 @@ def read_header(content: bytes, table: str | None) -> Header:
 @lru_cache(maxsize=64)  # thousands of files have the same
 def _header(lines: bytes, table: str | None) -> Header:
     rows = list(csv.reader(io.StringIO(_decoded(lines), newline="")))
+    if table and len(rows) > 1:
+        raise DamagedTable("its header has a carriage return without a line feed")
     if table:
         tables, columns = [table] * len(rows[0]), rows[0]
     elif len(rows) == 2 and len(rows[0]) == len(rows[1]):
@@ -110,14 +131,22 @@ def check(content: bytes, header: Header) -> int:
     if not content.isascii():
         _decoded(content)
     commas = content.count(b",") - header.lines.count(b",")
-    rows = content.count(b"\n") - header.lines.count(b"\n") + (not content.endswith(b"\n"))
-    if b'"' not in content and commas == rows * (len(header.names) - 1):
+    lines, returns = content.count(b"\n"), content.count(b"\r")
+    rows = lines - header.lines.count(b"\n") + (not content.endswith(b"\n"))
+    is_plain = b'"' not in content and returns in (0, lines) and len(header.names) > 1
+    if is_plain and commas == rows * (len(header.names) - 1):
         return rows
     return check_by_row(content, header)
 
 
 def rows_of(content: bytes, header: Header) -> bytes:
-    """What follows the header, each row with a line end, and without lines that have nothing."""
+    """What follows the header, each row with a line end, and without lines that have nothing. Quotes are where they have
+    to be, whoever wrote the file.
+    """
+    if b'"' in content:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(filter(None, _fields(content[len(header.lines) :])))
+        return text.getvalue().encode()
     rows = EMPTY_LINES.sub(b"\n", content[len(header.lines) :]).lstrip(b"\r\n")
     return rows if not rows or rows.endswith(b"\n") else rows + b"\n"
 
@@ -149,11 +178,13 @@ def parse(rows: bytes, header: Header, text: frozenset[str]) -> pl.DataFrame:
 
 def check_by_row(content: bytes, header: Header) -> int:
     """As `check`, without a short cut that two wrong rows could take together."""
-    rows = csv.reader(io.StringIO(_decoded(content[len(header.lines) :]), newline=""))
     number = 0
-    for number, row in enumerate(filter(None, rows), start=1):
-        if len(row) != len(header.names):
-            raise DamagedTable(f"row {number} has {len(row)} fields, the header has {len(header.names)}")
+    try:
+        for number, row in enumerate(filter(None, _fields(content[len(header.lines) :])), start=1):
+            if len(row) != len(header.names):
+                raise DamagedTable(f"row {number} has {len(row)} fields, the header has {len(header.names)}")
+    except csv.Error as error:
+        raise DamagedTable(f"row {number + 1} cannot be read ({error})") from error
     return number
 
 
@@ -166,14 +197,13 @@ def split_combined(table: pl.DataFrame, header: Header) -> Mapping[str, pl.DataF
     added = [name for name in table.columns if name not in header.names]
     shared = [name for at, name in zip(header.tables, header.names, strict=True) if at == IMAGE]
     split = {}
-    for compartment in dict.fromkeys(header.tables):
-        if compartment != IMAGE:
-            own = [name for at, name in zip(header.tables, header.names, strict=True) if at == compartment]
-            number = pl.col(f"{compartment}_{OBJECT_NUMBER_IN_COMBINED}").alias(OBJECT_NUMBER)
-            measured = [name for name in own if name != f"{compartment}_{OBJECT_NUMBER}"]
-            others = [pl.col(name).alias(f"{compartment}_{name}") for name in shared if name not in KEYS]
-            rows = table.select(*added, IMAGE_NUMBER, number, *others, *measured)
-            split[compartment] = rows.filter(pl.col(OBJECT_NUMBER).is_not_null())
+    for compartment in header.compartments:
+        own = [name for at, name in zip(header.tables, header.names, strict=True) if at == compartment]
+        number = pl.col(f"{compartment}_{OBJECT_NUMBER_IN_COMBINED}").alias(OBJECT_NUMBER)
+        measured = [name for name in own if name != f"{compartment}_{OBJECT_NUMBER}"]
+        others = [pl.col(name).alias(f"{compartment}_{name}") for name in shared if name not in KEYS]
+        rows = table.select(*added, IMAGE_NUMBER, number, *others, *measured)
+        split[compartment] = rows.filter(pl.col(OBJECT_NUMBER).is_not_null())
     return split
 
 
@@ -187,18 +217,21 @@ def _text_found(rows: bytes, header: Header) -> TextFound | None:
     table = _read(rows, dict.fromkeys(header.names, pl.String))
     numbers = table.with_columns(pl.all().cast(pl.Float64, strict=False))
     is_text = (table.select(pl.all().is_not_null()).to_numpy() & numbers.select(pl.all().is_null()).to_numpy()).any(0)
-    columns = [name for name, found in zip(header.names, is_text, strict=True) if found]
-    return TextFound(columns) if columns else None
+    columns = [(at, name) for at, name, found in zip(header.tables, header.names, is_text, strict=True) if found]
+    if keys := [name for _, name in columns if name in header.keys]:
+        raise DamagedTable(f"its {keys[0]} is not always a number")
+    return TextFound(name for column in columns for name in header.in_backend(*column)) if columns else None
 
 
 def _require_columns(header: Header, table: str | None) -> None:
     twice = {name for name in header.names if header.names.count(name) > 1} if _has_twice(header.names) else ()
     if twice:
         raise DamagedTable(f"its header names {', '.join(sorted(twice))} more than once")
+    if own := [name for name in OWN if name in header.names]:
+        raise DamagedTable(f"its header names {own[0]}, which is a column of the backend itself")
     needed = [IMAGE_NUMBER] if table in (IMAGE, None) else [*KEYS]
     if table is None:
-        compartments = dict.fromkeys(name for name in header.tables if name != IMAGE)
-        needed += [f"{name}_{OBJECT_NUMBER_IN_COMBINED}" for name in compartments]
+        needed += [f"{name}_{OBJECT_NUMBER_IN_COMBINED}" for name in header.compartments]
     for name in needed:
         if name not in header.names:
             raise DamagedTable(f"its header has no column {name}")
@@ -206,6 +239,11 @@ def _require_columns(header: Header, table: str | None) -> None:
 
 def _has_twice(names: tuple[str, ...]) -> bool:
     return len(set(names)) < len(names)
+
+
+def _fields(content: bytes) -> Iterator[list[str]]:
+    """The fields of each row; a row whose quotes do not close is an error, and not one field up to the file's end."""
+    return csv.reader(io.StringIO(_decoded(content), newline=""), strict=True)
 
 
 def _end_of_lines(content: bytes, count: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from cellpainting.backend.csv_blocks import BYTE_ORDER_MARK
 from cellpainting.backend.csv_sets import CsvSet
 from cellpainting.backend.csv_table import (
     IMAGE,
@@ -32,6 +33,7 @@ COUNT = "Count_"
 # Where an image came from, and not which one it is: the same site measured from two places is there twice.
 PLACES = re.compile(r"Metadata_(FileLocation|Series|Frame|Folder|PathName)")
 MISSING = frozenset({"", "nan", "NaN"})
+LARGEST = 2**53  # floats hold all whole numbers below
 NUMBERS = re.compile(r"(\d+)")
 
 
@@ -61,6 +63,7 @@ class IndexedSet:
     images: tuple[IndexedImage, ...]
     refused: Mapping[int, str]
     others: frozenset[int] = frozenset()  # of another plate
+    text: frozenset[str] = frozenset()  # columns of its Image.csv that have a text
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -74,7 +77,8 @@ class ImageIndex:
     """All image sets that can be taken, in the backend's order; `unreadable` are sets without, and why; `copies` those
     that have nothing but what other folders have.
 
-    `text` are columns of Image.csv that have a text in any of them; `renumbered` the sets that share their CRC-32.
+    `text`, once the plate is known, are columns of Image.csv that have a text in any of them; `renumbered` the sets that
+    share their CRC-32.
     """
 
     sets: tuple[IndexedSet, ...]
@@ -116,7 +120,7 @@ def read_image_index(
         sets=tuple(indexed),
         unreadable=tuple((one.files, one.problem) for one in read if one.problem),
         copies=(),
-        text=frozenset().union(*(one.text for one in whole)),
+        text=frozenset(),
         plates=tuple(sorted({image.plate for one in whole for image in one.rows if image.plate})),
         renumbered=tuple(renumbered),
     )
@@ -133,7 +137,12 @@ def of_plate(index: ImageIndex, plate: str) -> ImageIndex:
     unique = [_without_copies(one, seen) for one in sorted(named, key=lambda one: one.files.folder)]
     kept = [replace(one, images=tuple(sorted(one.images, key=place_order))) for one in unique if one.images]
     copies = [(one.files, next(iter(one.refused.values()))) for one in unique if not one.images and one.refused]
-    return replace(index, sets=tuple(sorted(kept, key=lambda one: one.order)), copies=tuple(copies))
+    return replace(
+        index,
+        sets=tuple(sorted(kept, key=lambda one: one.order)),
+        copies=tuple(copies),
+        text=frozenset().union(*(one.text for one in kept)),
+    )
 
 
 def place_order(image: IndexedImage) -> tuple[object, ...]:
@@ -143,7 +152,7 @@ def place_order(image: IndexedImage) -> tuple[object, ...]:
 
 def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key in which numbers within texts count as numbers."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in NUMBERS.split(text) if part)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in NUMBERS.split(text) if part)
 
 
 def _read(files: CsvSet, storage: Storage) -> _Read:
@@ -151,9 +160,10 @@ def _read(files: CsvSet, storage: Storage) -> _Read:
         return _Read(files, 0, (), frozenset(), "its folder has no Image.csv")
     try:
         content = storage.read(files.image.key)
-        header = read_header(content, IMAGE)
-        check(content, header)
-        rows = list(_records(content, header))
+        text = content.removeprefix(BYTE_ORDER_MARK)
+        header = read_header(text, IMAGE)
+        check(text, header)
+        rows = list(_records(text, header))
         images = tuple(map(_image, rows))
     except (DamagedTable, MissingInput) as error:
         return _Read(files, 0, (), frozenset(), f"Image.csv: {error}")
@@ -170,14 +180,20 @@ def _records(content: bytes, header: Header) -> Iterator[dict[str, str]]:
 def _image(record: Mapping[str, str]) -> IndexedImage:
     metadata = {name: _present(value) for name, value in record.items() if name.startswith("Metadata_")}
     named = ImageSet.of(0, 0, metadata, ())
+    told = metadata if named.site else metadata | _file_names(record)
     return IndexedImage(
         number=_number(record[IMAGE_NUMBER]),
         plate=named.plate,
         well=named.well,
         site=named.site,
         counts={name.removeprefix(COUNT).capitalize(): n for name, n in _counts(record)},
-        identity=tuple((name, value) for name, value in metadata.items() if not PLACES.match(name)),
+        identity=tuple((name, value) for name, value in told.items() if not PLACES.match(name)),
     )
+
+
+def _file_names(record: Mapping[str, str]) -> dict[str, str]:
+    """What tells the sites of a well apart where nothing names them."""
+    return {name: value for name, value in record.items() if name.startswith("FileName_")}
 
 
 def _number(text: str) -> int:
@@ -185,7 +201,7 @@ def _number(text: str) -> int:
         number = float(text)
     except ValueError as error:
         raise DamagedTable(f"ImageNumber is {text!r}") from error
-    if not number.is_integer():
+    if not number.is_integer() or abs(number) >= LARGEST:
         raise DamagedTable(f"ImageNumber is {text!r}")
     return int(number)
 
@@ -247,13 +263,14 @@ def _indexed(read: _Read, table_number: int) -> IndexedSet:
         if image.number in images:
             refused[image.number] = f"Image.csv has ImageNumber {image.number} more than once"
         images.setdefault(image.number, image)
-    return IndexedSet(read.files, table_number, tuple(images.values()), refused)
+    return IndexedSet(read.files, table_number, tuple(images.values()), refused, text=read.text)
 
 
 def _named(one: IndexedSet, plate: str) -> IndexedSet:
     mine = tuple(replace(image, plate=plate) for image in one.images if image.plate in ("", plate))
     others = frozenset(image.number for image in one.images) - {image.number for image in mine}
-    return replace(one, images=mine, others=others)
+    refused = {number: reason for number, reason in one.refused.items() if number not in others}
+    return replace(one, images=mine, others=others, refused=refused)
 
 
 def _without_copies(one: IndexedSet, seen: dict[tuple[object, ...], str]) -> IndexedSet:

@@ -83,7 +83,9 @@ def ingest(analysis: Analysis, target: Target, manner: Manner, tell: Tell) -> In
     folder = "/".join(filter(None, (target.output, target.batch, plate)))
     work = _Work(analysis, target, manner, tell, plate, folder, index, _digest(analysis, manner, plate))
     with open_workplace(target.storage, folder, tell.say) as workplace:
-        return work.earlier() or work.do(workplace)
+        report = work.earlier() or work.do(workplace)
+        workplace.clear()
+        return report
 
 
 def _only_plate(index: ImageIndex, analysis: Analysis) -> str:
@@ -142,7 +144,6 @@ class _Work:
             seconds=round(time.monotonic() - self.started, 3),
         )
         self._publish(report, built, workplace)
-        workplace.clear()
         published = self._published()
         return published or report
 

@@ -17,18 +17,22 @@ def missing_rows(
     index: ImageIndex, counts: Counts, tables: Iterable[str], rejected: Iterable[Rejection]
 ) -> list[Rejection]:
     """Objects that Image.csv counts and no row was found of: a file that was cut between two rows, or is not there."""
-    told = {(str(PurePosixPath(one.file).parent), one.table) for one in rejected}
-    told |= {(folder, table) for folder, named in told if not named for table in tables}
+    told = {
+        (str(PurePosixPath(one.file).parent), table, one.image_number)
+        for one in rejected
+        for table in ([one.table] if one.table else tables)
+    }
     missing = []
     for one in index.sets:
         for image in one.images:
             for table in tables:
                 found = counts[one.table_number, image.number].get(table, 0)
-                if found < image.counts.get(table, 0) and (one.files.folder, table) not in told:
+                is_told = {(one.files.folder, table, number) for number in (None, image.number)} & told
+                if found < image.counts.get(table, 0) and not is_told:
                     reason = (
                         f"it has {found} rows of ImageNumber {image.number}, Image.csv counts {image.counts[table]}"
                     )
-                    missing.append(Rejection(f"{one.files.folder}/{table}.csv", table, 0, reason, image.number))
+                    missing.append(Rejection(_file_of(one, table), table, 0, reason, image.number))
     return missing
 
 
@@ -51,6 +55,12 @@ def numbered(outcomes: Iterable[Outcome], batch: str) -> tuple[Outcome, ...]:
         replace(one, image_set=replace(one.image_set, number=number, batch=one.image_set.batch or batch))
         for number, one in enumerate(outcomes, start=1)
     )
+
+
+def _file_of(one: IndexedSet, table: str) -> str:
+    """The file that has the table, or should."""
+    file = one.files.tables.get(table) or one.files.combined
+    return file.key if file else f"{one.files.folder}/{table}.csv"
 
 
 def _damage(rejections: Iterable[Rejection]) -> dict[tuple[str, int | None], list[str]]:

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 # several times as much is in memory while it is written, so not much more.
 ROW_GROUP_BYTES = 48 * 1024 * 1024
 MOST_ROWS = 1_000_000
-TYPES = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.string()}
+Kind = pl.DataType | type[pl.DataType]
+TYPES: Mapping[Kind, pa.DataType] = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.string()}
 
 
 class ParquetFile:
     """Open for writing; zstd, statistics per row group, and a dictionary for texts alone: numbers do not repeat."""
 
-    def __init__(self, path: Path, schema: Mapping[str, type[pl.DataType]], metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, schema: Mapping[str, Kind], metadata: Mapping[str, str]) -> None:
         self._rows_per_group = max(min(ROW_GROUP_BYTES // (8 * max(len(schema), 1)), MOST_ROWS), 1)
         self._schema = pa.schema([(name, TYPES[kind]) for name, kind in schema.items()], metadata=dict(metadata))
         self._writer = pq.ParquetWriter(

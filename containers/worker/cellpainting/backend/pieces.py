@@ -19,7 +19,6 @@ from cellpainting.errors import StorageUnavailable
 # Of CSVs, read and kept together: some ten sites. A table of 2,000 columns costs milliseconds whatever its rows are;
 # several times as much as a batch is in memory while it is read.
 BATCH_BYTES = 64 * 1024 * 1024
-TEXT_COLUMNS = "text_columns.json"
 
 Tell = Callable[[int, int, int], None]  # bytes done, bytes in all, rows
 MakeReader = Callable[[frozenset[str]], BatchReader]
@@ -39,7 +38,8 @@ class Pieces:
 
         A column that turns out to be text is text from the first row on, so that all is read again.
         """
-        text |= self._known_text()
+        known_as = f"{_digest(sets, text, self._settings)}-text.json"
+        text |= self._known_text(known_as)
         while True:
             reader = make_reader(text)
             try:
@@ -47,7 +47,7 @@ class Pieces:
             except TextFound as found:
                 text |= found.columns
                 known = json.dumps(sorted(text))
-                self._keep(TEXT_COLUMNS, lambda path: path.write_text(known))  # noqa: B023 (called at once)
+                self._keep(known_as, lambda path: path.write_text(known))  # noqa: B023 (called at once)
             else:
                 return text
             finally:
@@ -97,8 +97,9 @@ class Pieces:
         self._keep(f"{digest}.json", lambda path: path.write_bytes(record.to_json()))  # last: it vouches for the rest
         return record
 
-    def _known_text(self) -> frozenset[str]:
-        path = self._workplace.recall(TEXT_COLUMNS)
+    def _known_text(self, name: str) -> frozenset[str]:
+        """What an earlier attempt found in just these files."""
+        path = self._workplace.recall(name)
         return frozenset(json.loads(path.read_bytes())) if path else frozenset()
 
     def _keep(self, name: str, write: Callable[[Path], object]) -> None:

@@ -26,10 +26,10 @@ def require_links(tables: Mapping[str, Table]) -> None:
         If one is missing, or its links are.
     """
     missing = [name for name in (CHILD, *PARENTS) if name not in tables]
-    missing += [link for link in LINKS if CHILD in tables and link not in tables[CHILD].columns]
+    missing += [link for link in LINKS if CHILD in tables and tables[CHILD].schema.get(link) != pl.Float64]
     if missing:
         raise InvalidRequest(
-            f"single cells cannot be joined: there is no {', '.join(missing)}; leave 'single_cells' out"
+            f"single cells cannot be joined: there is no {', '.join(missing)}, or it is text; leave 'single_cells' out"
         )
 
 

@@ -32,6 +32,8 @@ def refusal(tables: Sequence[Table]) -> str:
                 f"no SQLite: {table.name} has {len(table.columns)} columns, and a table of SQLite at most {most}; "
                 "the Parquet files and the profiles have them all: read those, and switch 'sqlite' off"
             )
+        if table.name.casefold().startswith("sqlite_"):
+            return f"no SQLite: it keeps names such as {table.name} for itself; rename the CSV, or switch 'sqlite' off"
         folded = Counter(map(str.casefold, table.columns))
         if alike := [name for name in table.columns if folded[name.casefold()] > 1]:
             return (

@@ -9,6 +9,7 @@ from cellpainting.backend.analysis import Analysis
 from cellpainting.backend.batch import BatchReader, is_relationships
 from cellpainting.backend.batch_record import BatchRecord, MixedTypes, Oddity, Rejection
 from cellpainting.backend.build import Builder, Built
+from cellpainting.backend.csv_sets import table_name
 from cellpainting.backend.csv_table import IMAGE
 from cellpainting.backend.image_index import ImageIndex
 from cellpainting.backend.outcomes import missing_rows, numbered, outcomes_of
@@ -41,7 +42,7 @@ def summarise(
         objects=builder.objects_by_well,
         tables=_tables(records, builder, rejections, left_out),
         rejections=tuple(rejections),
-        refusals=tuple(built.refusals),
+        refusals=(*built.refusals, *_not_there(builder)),
         oddities=(*_renumbered(index), *(one for record in records for one in record.oddities), *built.oddities),
         differences=tuple(_differences(records)),
         mixed=_mixed(records),
@@ -70,10 +71,18 @@ def _tables(
     for record in records:
         taken.update(record.rows_out)
         others.update(record.rows_of_other_plates)
+    columns = {name: 0 for name in sorted(rejected) if name}  # of some, nothing at all could be taken
+    columns |= {name: len(table.columns) for name, table in builder.tables.items()}
     return {
-        name: TableReport(total[name], taken[name], rejected[name], others[name], len(table.columns))
-        for name, table in builder.tables.items()
+        name: TableReport(total[name], taken[name], rejected[name], others[name], count)
+        for name, count in columns.items()
     }
+
+
+def _not_there(builder: Builder) -> list[str]:
+    """Tables that were asked for by name and that no set has."""
+    names = map(table_name, builder.settings.compartments)
+    return [f"no {name}: no image set of the plate has a file of it" for name in names if name not in builder.tables]
 
 
 def _differences(records: Sequence[BatchRecord]) -> list[ColumnDifference]:

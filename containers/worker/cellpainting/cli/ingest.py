@@ -37,7 +37,7 @@ S3 = "s3://"
 @click.option("--batch", metavar="B", help="put the plate's folder below one of this name")
 @click.option("--plate", metavar="P", help="take this plate's image sets  [default: the only one there is]")
 @click.option("--compartments", metavar="A,B,...", help="tables of objects to take  [default: all]")
-@click.option("--sqlite/--no-sqlite", default=True, show_default=True, help="make the SQLite backend as well")
+@click.option("--no-sqlite", is_flag=True, help="leave the SQLite backend out")
 @click.option("--aggregate", type=click.Choice(AGGREGATES), default="mean", show_default=True, help="of cells to wells")
 @click.option("--single-cells", is_flag=True, help="make the table that joins the compartments as well")
 @click.option(
@@ -81,7 +81,7 @@ def ingest(analysis: str, output: str, config: Path | None, no_sign_request: boo
 
 def _settings(given: dict[str, Any]) -> BackendSettings:
     """Read as the fields of a request are."""
-    document = {name: given[name] for name in ("sqlite", "aggregate", "single_cells")}
+    document = {"sqlite": not given["no_sqlite"], **{name: given[name] for name in ("aggregate", "single_cells")}}
     if given["compartments"]:
         document["compartments"] = given["compartments"].split(",")
     return BackendSettings.parse(Fields(document))
