@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -41,11 +42,18 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, cellprofiler: CellProfiler) -> tuple[Path, str]:
+    """The folder of a demo that was run, and what it printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run_demo(folder, cellprofiler)
+
+
 @pytest.mark.cellprofiler
 def test_demo_counts_the_cells_that_were_drawn_and_accounts_for_every_site(
-    tmp_path: Path, cellprofiler: CellProfiler
+    demo: tuple[Path, str], cellprofiler: CellProfiler
 ) -> None:
-    first = run_demo(tmp_path, cellprofiler)
+    tmp_path, first = demo
     truth = {(site.well, str(site.site)): site.cells for site in read_truth(tmp_path / "plate" / "truth.csv")}
     rows = read_rows(tmp_path / "results/row_A/Image.csv") + read_rows(tmp_path / "results/row_B/Image.csv")
     counted = {(row["Metadata_Well"], row["Metadata_Site"]): float(row["Count_Nuclei"]) for row in rows}
@@ -66,6 +74,50 @@ def test_demo_counts_the_cells_that_were_drawn_and_accounts_for_every_site(
     second = run_demo(tmp_path, cellprofiler)
     assert second.count("nothing was submitted") == 2
     assert table_of(second) == table_of(first)
+
+
+@pytest.mark.cellprofiler
+def test_what_the_demo_measured_becomes_backends_in_the_same_cloud_and_what_was_odd_is_on_the_page(
+    demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    cloud = tmp_path / "cloud"
+    shutil.copytree(demo[0] / "cloud", cloud)
+    cut = cloud / "bucket" / "examples" / "small_plate" / "results" / "row_A" / "Nuclei.csv"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    common = {"job_type": "build_backend", "output": "backend", "plate": "SmallPlate"}
+    requests = [
+        {**common, "run": "by-prefix", "analysis": "examples/small_plate/results", "batch": "both_rows"},
+        {**common, "run": "by-run", "analysis": "runs/small-plate-row-B", "batch": "row_B", "aggregate": "median"},
+    ]
+    (tmp_path / "requests.json").write_text(json.dumps(requests))
+    ended = subprocess.run(
+        ["cpb", "local", "run", str(tmp_path / "requests.json"), "--data", str(cloud)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr  # one of them is not complete
+    runs, backend = cloud / "bucket" / "runs", cloud / "bucket" / "backend"
+    states = {run: json.loads((runs / run / "summary.json").read_text())["states"] for run in ("by-prefix", "by-run")}
+    assert {state: count for state, count in states["by-prefix"].items() if count} == {
+        "input_damaged": 6,
+        "no_cells": 2,
+        "done": 4,
+    }
+    assert {state: count for state, count in states["by-run"].items() if count} == {"no_cells": 2, "done": 4}
+    page = (backend / "both_rows" / "SmallPlate" / "SmallPlate_ingest.html").read_text()
+    assert "row_A/Nuclei.csv" in page
+    assert "fields, the header has" in page
+    wells = read_rows(backend / "both_rows" / "SmallPlate" / "SmallPlate.csv")
+    assert [(well["Metadata_Well"], well["Metadata_Site_Count"]) for well in wells] == [
+        (f"{row}0{column}", "2") for row in "AB" for column in (1, 2, 3)
+    ]
+    cells = sum(int(well["Metadata_Object_Count"]) for well in wells)
+    assert cells == sum(float(row["Count_Cells"]) for row in read_rows(cut.with_name("Image.csv"))) + sum(
+        int(well["Metadata_Object_Count"]) for well in read_rows(backend / "row_B" / "SmallPlate" / "SmallPlate.csv")
+    )
+    assert wells[-1]["Metadata_Object_Count"] == "0"
 
 
 def table_of(text: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 Save = Callable[["pl.DataFrame"], str]  # keeps rows, and returns the name that they are kept by
 ImageKey = tuple[int, int]  # TableNumber and ImageNumber
+
+
+@lru_cache
+def _shared(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The same object for the same columns: hundreds of batches have thousands of names each."""
+    return columns
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class BatchRecord:
 
     def note_columns(self, table: str, columns: Sequence[str], folders: Iterable[str]) -> None:
         """Take down that sets have these columns of a table."""
-        known = self.columns.setdefault(table, {}).setdefault(tuple(columns), [])
+        known = self.columns.setdefault(table, {}).setdefault(_shared(tuple(columns)), [])
         known += [folder for folder in folders if folder not in known]
 
     def keep(self, table: str, rows: "pl.DataFrame", save: Save) -> None:
@@ -104,7 +111,7 @@ class BatchRecord:
         return cls(
             pieces=document["pieces"],
             columns={
-                table: {tuple(columns): folders for columns, folders in found}
+                table: {_shared(tuple(columns)): folders for columns, folders in found}
                 for table, found in document["columns"].items()
             },
             rows_in=Counter(document["rows_in"]),

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 # several times as much is in memory while it is written, so not much more.
 ROW_GROUP_BYTES = 48 * 1024 * 1024
 MOST_ROWS = 1_000_000
+MOST_WAITING = 16  # pieces
 Kind = pl.DataType | type[pl.DataType]
 TYPES: Mapping[Kind, pa.DataType] = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.string()}
 
@@ -46,6 +47,8 @@ class ParquetFile:
         """Add rows, which have just the columns of the schema, in order."""
         self._waiting.append(rows)
         self._count += rows.height
+        if len(self._waiting) > MOST_WAITING:  # 2,000 columns of a few rows each have megabytes of their own
+            self._waiting = [pl.concat(self._waiting, rechunk=True)]
         while self._count >= self._rows_per_group:
             self._write(self._rows_per_group)
 
