@@ -84,6 +84,10 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 test-plate: setup ## measure a plate of real images with published pipelines and compare with plain CellProfiler
 	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate
 
+.PHONY: test-peers
+test-peers: setup ## compare backends and profiles with those of cytominer-database and pycytominer
+	@pytest -m peers -n 0 tests/peers
+
 .PHONY: bench
 bench: setup ## measure, and print the tables of docs/benchmarks.md
 	@for benchmark in benchmarks/*.py; do python $$benchmark; done
