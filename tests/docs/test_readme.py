@@ -206,7 +206,10 @@ def test_templates_can_be_looked_at_without_an_account(tmp_path: Path) -> None:
 
 def all_commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
     """Every command with the words that call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
         if isinstance(command, click.Group):
             yield from all_commands(command, f"{path} {name}")
         else:

@@ -7,6 +7,7 @@ mean, so the same rows in the same order give the same bits, whichever backend t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -24,11 +25,14 @@ GROUP = "_group"
 
 def mean(block: Values) -> Values:
     """The mean of each column of a block of shape (rows, features); NaN where all values are."""
-    is_there = ~np.isnan(block)
-    count = is_there.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.where(is_there, block, 0.0).sum(axis=0)
-        return np.asarray(total / count, dtype=np.float64)
+        means = np.asarray(block.sum(axis=0) / len(block), dtype=np.float64)
+        incomplete = np.isnan(means)  # few columns, as a rule: only they are looked at value by value
+        if incomplete.any():
+            part = block[:, incomplete]
+            is_there = ~np.isnan(part)
+            means[incomplete] = np.where(is_there, part, 0.0).sum(axis=0) / is_there.sum(axis=0)
+        return means
 
 
 def median(block: Values) -> Values:
@@ -92,7 +96,8 @@ class Aggregator:
         self, grouping: Grouping, features: Sequence[str], counts: Mapping[ImageKey, int], operation: Operation
     ) -> None:
         self.features = list(features)
-        self.values = np.full((len(grouping.keys), len(features)), np.nan, order="F")  # a row per group
+        self._values = np.full((len(grouping.keys), len(features)), np.nan, order="F")  # a row per group
+        self._spilled: Path | None = None
         self._grouping, self._operation = grouping, operation
         self._left = grouping.totals(counts)
         self._waiting: dict[int, list[Values]] = {}
@@ -107,6 +112,15 @@ class Aggregator:
         for start, end in zip(starts, [*starts[1:], len(groups)], strict=True):
             self._take(int(groups[start]), block[start:end])
 
+    def spill(self, path: Path) -> None:
+        """Keep what was aggregated in a file: at 3,456 sites, the profile has 200 MB."""
+        np.save(path, self._values)
+        self._spilled, self._values = path, np.empty((0, 0))
+
+    def rows(self, rows: slice) -> Values:
+        """What was aggregated, of shape (groups, features)."""
+        return np.array((np.load(self._spilled, mmap_mode="r") if self._spilled else self._values)[rows])
+
     def _take(self, group: int, block: Values) -> None:
         self._left[group] -= len(block)
         waiting = self._waiting.setdefault(group, [])
@@ -114,5 +128,5 @@ class Aggregator:
             waiting.append(block.copy())  # not the whole piece
             return
         whole = np.asfortranarray(np.concatenate([*waiting, block]))  # one layout, and so one order of additions
-        self.values[group] = self._operation(whole)
+        self._values[group] = self._operation(whole)
         del self._waiting[group]

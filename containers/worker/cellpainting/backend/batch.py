@@ -16,12 +16,11 @@ from cellpainting.backend.csv_table import (
     IMAGE,
     DamagedTable,
     Header,
-    check,
     count_rows,
     parse,
     read_header,
-    rows_of,
     split_combined,
+    whole_rows,
 )
 from cellpainting.backend.experiment import EXPERIMENT, read_experiment
 from cellpainting.backend.image_index import IndexedSet
@@ -199,8 +198,8 @@ def is_relationships(table: str) -> bool:
 
 def _checked(part: Part, block: bytes) -> Checked:
     header = read_header(block, part.table or None)
-    count = check(block, header)
-    return Checked(part, header, rows_of(block, header), count, is_cut=not block.endswith(b"\n"))
+    rows, count = whole_rows(block, header)
+    return Checked(part, header, rows, count, is_cut=not block.endswith(b"\n"))
 
 
 def _files(files: CsvSet) -> Iterator[tuple[str, StoredObject]]:

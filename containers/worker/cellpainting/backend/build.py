@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -92,9 +93,10 @@ class Builder:
                 sqlite.finish([self.tables[name] for name in (IMAGE, *self.compartments)])
         if EXPERIMENT in self.tables:
             self._write(self.tables[EXPERIMENT], None, [])
-        wells.profile().write_csv(self._new(f"{self.plate}.csv"))
-        wells.write(self._new(f"{self.plate}.parquet"), metadata)
-        sites.write(self._new(f"{self.plate}_sites.parquet"), metadata)
+        profile = wells.profile()
+        profile.write_csv(self._new(f"{self.plate}.csv"))
+        self._write_profile(f"{self.plate}.parquet", iter([profile]))
+        self._write_profile(f"{self.plate}_sites.parquet", sites.slices())
         if self.settings.single_cells:
             self._write_single_cells()
         return self._built
@@ -124,6 +126,8 @@ class Builder:
             with ThreadPoolExecutor(len(takers)) as lanes:
                 for rows in self._rows(table):
                     list(lanes.map(lambda take: take(rows), takers))  # noqa: B023 (all have taken before the next)
+        for profile in profiles:
+            profile.end(table, self._folder)
 
     def _rows(self, table: Table) -> Iterator[pl.DataFrame]:
         for rows in self._pieces.of_table(table.name):
@@ -142,6 +146,13 @@ class Builder:
             for name in missing
         }
         return rows.with_columns(pl.col(name).fill_null(values) for name, values in named.items())
+
+    def _write_profile(self, name: str, slices: Iterator[pl.DataFrame]) -> None:
+        first = next(slices)
+        # For so few rows, zstd would do nothing but begin anew with each of thousands of columns.
+        with ParquetFile(self._new(name), first.schema, self._metadata, codec="snappy") as file:
+            for rows in chain([first], slices):
+                file.write(rows)
 
     def _write_single_cells(self) -> None:
         try:

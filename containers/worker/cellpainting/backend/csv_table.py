@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import polars as pl
 
 from cellpainting.backend import csv_sets
@@ -23,6 +24,7 @@ KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
 # Columns that are texts whatever is in them: a plate called 110000106828, a digest like 12345e67.
 TEXT_BY_NAME = re.compile(r"(Metadata|FileName|PathName|URL|MD5Digest)_|ImageSet_|ProcessingStatus")
 MISSING = ("nan", "NaN", "NAN", "-nan")
+COMMA = ord(",")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
 OWN = ("TableNumber", "_file")  # columns that the backend adds itself
 LIMIT = 2**31 - 1  # of the length of one field: a pipeline's text is in Experiment.csv
@@ -118,8 +120,10 @@ def _combined_column(table: str, column: str) -> str:
     return column if table == IMAGE else f"{table}_{column}"
 
 
-def check(content: bytes, header: Header) -> int:
-    """Look at a CSV, or a block of one with its header, before anything of it is taken; returns how many rows it has.
+def whole_rows(content: bytes, header: Header) -> tuple[bytes, int]:
+    """What follows the header in a CSV, or a block of one, and how many rows it is.
+
+    Each row ends its line, no line is empty, and quotes are where they have to be, whoever wrote the file.
 
     Raises
     ------
@@ -130,25 +134,27 @@ def check(content: bytes, header: Header) -> int:
         raise DamagedTable("it has NUL bytes, as a file has that was not written to its end")
     if not content.isascii():
         _decoded(content)
-    commas = content.count(b",") - header.lines.count(b",")
-    lines, returns = content.count(b"\n"), content.count(b"\r")
-    rows = lines - header.lines.count(b"\n") + (not content.endswith(b"\n"))
-    is_plain = b'"' not in content and returns in (0, lines) and len(header.names) > 1
-    if is_plain and commas == rows * (len(header.names) - 1):
-        return rows
-    return check_by_row(content, header)
+    rows = content[len(header.lines) :]
+    if rows and not rows.endswith(b"\n"):
+        rows += b"\n"
+    lines, returns = rows.count(b"\n"), rows.count(b"\r")
+    if b'"' not in rows and returns in (0, lines) and 0 < _commas(rows) == lines * (len(header.names) - 1):
+        return rows, lines
+    count = check_by_row(content, header)
+    return _tidy(rows), count
 
 
-def rows_of(content: bytes, header: Header) -> bytes:
-    """What follows the header, each row with a line end, and without lines that have nothing. Quotes are where they have
-    to be, whoever wrote the file.
-    """
-    if b'"' in content:
+def _commas(rows: bytes) -> int:
+    """Many times as fast as `bytes.count`, which is made for what is rare."""
+    return int(np.count_nonzero(np.frombuffer(rows, dtype=np.uint8) == COMMA))
+
+
+def _tidy(rows: bytes) -> bytes:
+    if b'"' in rows:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(filter(None, _fields(content[len(header.lines) :])))
+        csv.writer(text, lineterminator="\n").writerows(filter(None, _fields(rows)))
         return text.getvalue().encode()
-    rows = EMPTY_LINES.sub(b"\n", content[len(header.lines) :]).lstrip(b"\r\n")
-    return rows if not rows or rows.endswith(b"\n") else rows + b"\n"
+    return EMPTY_LINES.sub(b"\n", rows).lstrip(b"\r\n")
 
 
 def count_rows(content: bytes, header_lines: int = 1) -> int:
@@ -158,7 +164,7 @@ def count_rows(content: bytes, header_lines: int = 1) -> int:
 
 
 def parse(rows: bytes, header: Header, text: frozenset[str]) -> pl.DataFrame:
-    """The rows of a CSV that `check` has found whole, without its header: floats, and strings where `text` or the
+    """The rows of a CSV that are whole, without its header: floats, and strings where `text` or the
     column's name says so.
 
     Raises
@@ -177,7 +183,7 @@ def parse(rows: bytes, header: Header, text: frozenset[str]) -> pl.DataFrame:
 
 
 def check_by_row(content: bytes, header: Header) -> int:
-    """As `check`, without a short cut that two wrong rows could take together."""
+    """As `whole_rows`, without a short cut that two wrong rows could take together."""
     number = 0
     try:
         for number, row in enumerate(filter(None, _fields(content[len(header.lines) :])), start=1):
@@ -220,7 +226,7 @@ def _text_found(rows: bytes, header: Header) -> TextFound | None:
     columns = [(at, name) for at, name, found in zip(header.tables, header.names, is_text, strict=True) if found]
     if keys := [name for _, name in columns if name in header.keys]:
         raise DamagedTable(f"its {keys[0]} is not always a number")
-    return TextFound(name for column in columns for name in header.in_backend(*column)) if columns else None
+    return TextFound([name for column in columns for name in header.in_backend(*column)]) if columns else None
 
 
 def _require_columns(header: Header, table: str | None) -> None:

@@ -20,8 +20,8 @@ from cellpainting.backend.csv_table import (
     TEXT_BY_NAME,
     DamagedTable,
     Header,
-    check,
     read_header,
+    whole_rows,
 )
 from cellpainting.errors import MissingInput
 from cellpainting.ledger.image_set import ImageSet
@@ -77,8 +77,8 @@ class ImageIndex:
     """All image sets that can be taken, in the backend's order; `unreadable` are sets without, and why; `copies` those
     that have nothing but what other folders have.
 
-    `text`, once the plate is known, are columns of Image.csv that have a text in any of them; `renumbered` the sets that
-    share their CRC-32.
+    `text`, once the plate is known, are columns of Image.csv that have a text in any of them; `renumbered` the sets
+    that share their CRC-32.
     """
 
     sets: tuple[IndexedSet, ...]
@@ -162,7 +162,7 @@ def _read(files: CsvSet, storage: Storage) -> _Read:
         content = storage.read(files.image.key)
         text = content.removeprefix(BYTE_ORDER_MARK)
         header = read_header(text, IMAGE)
-        check(text, header)
+        whole_rows(text, header)
         rows = list(_records(text, header))
         images = tuple(map(_image, rows))
     except (DamagedTable, MissingInput) as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import polars as pl
 import pyarrow as pa
@@ -13,20 +14,23 @@ import pyarrow.parquet as pq
 ROW_GROUP_BYTES = 48 * 1024 * 1024
 MOST_ROWS = 1_000_000
 MOST_WAITING = 16  # pieces
+Codec = Literal["zstd", "snappy"]
 Kind = pl.DataType | type[pl.DataType]
-TYPES: Mapping[Kind, pa.DataType] = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.string()}
+TYPES: Mapping[Kind, pa.DataType] = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.large_string()}
 
 
 class ParquetFile:
-    """Open for writing; zstd, statistics per row group, and a dictionary for texts alone: numbers do not repeat."""
+    """Open for writing: compressed, with statistics, and with a dictionary for texts alone: numbers do not repeat."""
 
-    def __init__(self, path: Path, schema: Mapping[str, Kind], metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, schema: Mapping[str, Kind], metadata: Mapping[str, str], *, codec: Codec = "zstd"
+    ) -> None:
         self._rows_per_group = max(min(ROW_GROUP_BYTES // (8 * max(len(schema), 1)), MOST_ROWS), 1)
         self._schema = pa.schema([(name, TYPES[kind]) for name, kind in schema.items()], metadata=dict(metadata))
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression="zstd",
+            compression=codec,
             use_dictionary=[name for name, kind in schema.items() if kind == pl.String],
             write_statistics=True,
         )
@@ -56,7 +60,8 @@ class ParquetFile:
         """Write so many of the rows that wait as one row group."""
         if not count:
             return
-        together = pl.concat(self._waiting)
-        self._writer.write_table(together.head(count).to_arrow().cast(self._schema), row_group_size=count)
-        self._waiting = [together.slice(count)]
+        together = pl.concat(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
+        group = together if count == together.height else together.head(count)
+        self._writer.write_table(group.to_arrow(compat_level=pl.CompatLevel.oldest()), row_group_size=count)
+        self._waiting = [together.slice(count)] if count < together.height else []
         self._count -= count

@@ -45,6 +45,8 @@ class Pieces:
             try:
                 self.records = list(self._read_all(sets, text, reader, tell))
             except TextFound as found:
+                if found.columns <= text:
+                    raise  # to read again would bring the same
                 text |= found.columns
                 known = json.dumps(sorted(text))
                 self._keep(known_as, lambda path: path.write_text(known))  # noqa: B023 (called at once)
@@ -90,7 +92,7 @@ class Pieces:
 
         def save(rows: pl.DataFrame) -> str:
             name = f"{digest}-{next(numbers)}.arrow"
-            self._keep(name, lambda path: rows.write_ipc(path, compression="lz4"))
+            self._keep(name, lambda path: rows.write_ipc(path))
             return name
 
         record = reader.read(sets, save)

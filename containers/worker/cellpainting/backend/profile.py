@@ -3,7 +3,7 @@
 Unlike there, a well without a cell keeps its row: its counts are 0, and its features are missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from cellpainting.backend.aggregate import OPERATIONS, Aggregator, Grouping, tot
 from cellpainting.backend.batch_record import ImageKey
 from cellpainting.backend.csv_table import IMAGE
 from cellpainting.backend.image_index import COUNT, PLATE, SITE, WELL, IndexedImage
-from cellpainting.backend.parquet_file import ParquetFile
 from cellpainting.backend.table import Table, in_order
 from cellpainting.jobs.build_backend import Aggregate
 
@@ -24,7 +23,7 @@ IMAGE_CATEGORIES = ("Granularity", "Texture", "ImageQuality", "Threshold")
 Counts = NDArray[np.int64]
 SITE_COUNT, OBJECT_COUNT = "Metadata_Site_Count", "Metadata_Object_Count"
 EVERYTHING = slice(None)
-ROWS_AT_A_TIME = 256
+ROWS_AT_A_TIME = 384
 OBJECTS = "Cells"  # what Metadata_Object_Count counts, where there are any
 
 
@@ -82,6 +81,11 @@ class ProfileBuilder:
         for aggregator in self._tables[table.name]:
             aggregator.take(rows)
 
+    def end(self, table: Table, folder: Path) -> None:
+        """Put what was aggregated of a table aside, if it is much."""
+        for number, aggregator in enumerate(self._tables[table.name] if self._level is SITES else ()):
+            aggregator.spill(folder / f"sites-{table.name}-{number}.npy")
+
     def profile(self, rows: slice = EVERYTHING) -> pl.DataFrame:
         """The profile, or some of its rows: metadata, then features of images, then those of each compartment."""
         compartments = in_order(name for name in self._tables if name != IMAGE)
@@ -95,11 +99,10 @@ class ProfileBuilder:
         parts += [_frame(one.features, one, rows) for name in compartments for one in self._tables[name]]
         return pl.concat(parts, how="horizontal")
 
-    def write(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the profile as Parquet, some rows at a time: at 3,456 sites it has 200 MB."""
-        with ParquetFile(path, self.profile(slice(0)).schema, metadata) as file:
-            for start in range(0, len(self._grouping.keys), ROWS_AT_A_TIME):
-                file.write(self.profile(slice(start, start + ROWS_AT_A_TIME)))
+    def slices(self) -> Iterator[pl.DataFrame]:
+        """The profile, some rows at a time: that by site has 200 MB at 3,456 sites."""
+        for start in range(0, max(len(self._grouping.keys), 1), ROWS_AT_A_TIME):
+            yield self.profile(slice(start, start + ROWS_AT_A_TIME))
 
     def _names(self) -> pl.DataFrame:
         keys = [[text or None for text in row] for row in self._grouping.keys]
@@ -121,5 +124,4 @@ def _image_feature(name: str) -> str:
 
 
 def _frame(names: Sequence[str], aggregator: Aggregator, rows: slice) -> pl.DataFrame:
-    columns = [pl.Series(name, aggregator.values[rows, at]) for at, name in enumerate(names)]
-    return pl.DataFrame(columns).with_columns(pl.all().fill_nan(None))
+    return pl.DataFrame(aggregator.rows(rows), schema=list(names), orient="row", nan_to_null=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellpainting.backend.batch_record import ImageKey
@@ -50,7 +51,13 @@ class ParquetBackend:
         named = {name: pq.read_schema(path) for name, path in self._paths.items()}
         return {
             name: Table(
-                name, tuple(schema.names), frozenset(field.name for field in schema if str(field.type) == "string")
+                name,
+                tuple(schema.names),
+                frozenset(
+                    field.name
+                    for field in schema
+                    if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+                ),
             )
             for name, schema in named.items()
             if IMAGE_NUMBER in schema.names and name != EXPERIMENT

@@ -1,12 +1,12 @@
 """A `build_backend` job, from its plan to its manifest."""
 
-import time
 from collections.abc import Callable
 from contextlib import closing
 
 from cellpainting.backend.analysis import open_analysis
 from cellpainting.backend.ingest import Manner, Target, Tell, ingest
 from cellpainting.backend.ingest_config import FileNames, read_ingest_config
+from cellpainting.backend.progress import ReadingProgress
 from cellpainting.backend.report import IngestReport
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
@@ -16,8 +16,6 @@ from cellpainting.planning import ShardPlan
 from cellpainting.scratch import scratch_folder
 from cellpainting.shard_log import ShardLog, print_at_once
 from cellpainting.storage import Storage
-
-EVERY_S = 10.0  # between two lines of the log
 
 
 def run(
@@ -63,22 +61,13 @@ def _ingest(job: BuildBackend, bucket: Storage, processors: int, log: ShardLog) 
     analysis = open_analysis(bucket, job.analysis, job.plate)
     target = Target(bucket, job.output, job.batch, job.plate)
     manner = Manner(job.settings, names, processors, job.force)
-    return ingest(analysis, target, manner, Tell(say=log.tell, read=_Lines(log).read))
+    progress = ReadingProgress()
 
+    def tell_read(done: int, total: int, rows: int) -> None:
+        if progress.is_due(done, total):
+            log.tell(progress.told(done, total, rows))
 
-class _Lines:
-    """Tells a log how far the reading is, now and then."""
-
-    def __init__(self, log: ShardLog) -> None:
-        self._log = log
-        self._started = self._told_at = time.monotonic()
-
-    def read(self, done: int, total: int, rows: int) -> None:
-        now = time.monotonic()
-        if now - self._told_at >= EVERY_S or done == total:
-            self._told_at = now
-            speed = done / max(now - self._started, 1e-3) / 1e6
-            self._log.tell(f"read {done / 1e6:.0f} of {total / 1e6:.0f} MB, {rows} rows, {speed:.0f} MB/s")
+    return ingest(analysis, target, manner, Tell(say=log.tell, read=tell_read))
 
 
 def _tell_outcome(report: IngestReport, log: ShardLog) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from cellpainting.cli.signals import stop
 from cellpainting.jobs.build_backend import AGGREGATES, BackendSettings
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from cellpainting.backend.report import IngestReport
 
 TOLD = 20  # lines of what is not in the backend
-LINE_EVERY_S = 10.0  # where there is no terminal
 PROCESSORS = os.cpu_count() or 1
 S3 = "s3://"
 
@@ -101,43 +99,28 @@ def _open(place: str, *, is_public: bool = False) -> tuple[Storage, str]:
 @contextmanager
 def _progress(console: Console) -> "Iterator[Tell]":
     from cellpainting.backend.ingest import Tell
+    from cellpainting.backend.progress import ReadingProgress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         index = bars.add_task("image sets", total=None, told="")
         read = bars.add_task("measurements", total=None, told="")
-        lines = _Lines(console)
+        progress = ReadingProgress()
+
+        def say(line: str) -> None:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         def tell_read(done: int, total: int, rows: int) -> None:
-            told = lines.told(done, total, rows)
+            told = progress.told(done, total, rows)
             bars.update(read, completed=done, total=total, told=told)
-            lines.print_now_and_then(told, is_last=done == total)
+            if progress.is_due(done, total) and not console.is_terminal:
+                say(told)
 
         yield Tell(
-            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+            say=say,
             index=lambda done, total: bars.update(index, completed=done, total=total, told=f"{done} of {total}"),
             read=tell_read,
         )
-
-
-class _Lines:
-    """The same for where there is no terminal: a plain line now and then."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._started: float | None = None
-        self._told_at = time.monotonic()
-
-    def told(self, done: int, total: int, rows: int) -> str:
-        self._started = self._started or self._told_at
-        speed = done / max(time.monotonic() - self._started, 1e-3) / 1e6
-        return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {rows} rows, {speed:.0f} MB/s"
-
-    def print_now_and_then(self, told: str, *, is_last: bool) -> None:
-        if self._console.is_terminal or not (is_last or time.monotonic() - self._told_at >= LINE_EVERY_S):
-            return
-        self._told_at = time.monotonic()
-        self._console.print(f"read {told}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _tell_outcome(report: "IngestReport", target: Storage) -> None:

@@ -1,38 +1,34 @@
 """The command `cpb` and its exit status: 0 all work succeeded, 1 some failed, 2 the request is invalid."""
 
 import sys
+from importlib import import_module
 
 import click
 
-from cellpainting.cli.ingest import ingest
-from cellpainting.cli.jump import jump
-from cellpainting.cli.local import local
-from cellpainting.cli.logs import logs
-from cellpainting.cli.plan import plan
-from cellpainting.cli.preflight import preflight
-from cellpainting.cli.redrive import redrive
-from cellpainting.cli.run import run
-from cellpainting.cli.status import status
-from cellpainting.cli.submit import submit
 from cellpainting.errors import CellPaintingError
 
+COMMANDS = ("run", "ingest", "jump", "local", "preflight", "submit", "logs", "plan", "redrive", "status")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, from the module of its name: some import for half a second."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names, in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """A command, or None if there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"cellpainting.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cellpainting")
 def cpb() -> None:
     """Cell Painting Batch: CellProfiler over plates of images, with every image set accounted for."""
-
-
-cpb.add_command(run)
-cpb.add_command(ingest)
-cpb.add_command(jump)
-cpb.add_command(local)
-cpb.add_command(preflight)
-cpb.add_command(submit)
-cpb.add_command(logs)
-cpb.add_command(plan)
-cpb.add_command(redrive)
-cpb.add_command(status)
 
 
 def main() -> None:
