@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,9 @@ class Checked:
     is_cut: bool = False
 
 
+Begun = list[tuple[Part, Future[Checked | str]]]  # a file, or why it cannot be parsed
+
+
 class BatchReader:
     """Reads batches of an analysis. `text` are the columns that are known to be text; `wanted`, if not empty, the only
     tables of objects to take.
@@ -55,14 +58,21 @@ class BatchReader:
     ) -> None:
         self._storage, self._scratch = storage, scratch
         self._text, self._wanted = text, wanted
-        self._lanes = ThreadPoolExecutor(processors * READERS_PER_PROCESSOR)
+        self._fetching = ThreadPoolExecutor(processors * READERS_PER_PROCESSOR)
+        self._working = ThreadPoolExecutor(processors)
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._lanes.shutdown(cancel_futures=True)
+        self._fetching.shutdown(cancel_futures=True)
+        self._working.shutdown(cancel_futures=True)
 
-    def read(self, sets: Sequence[IndexedSet], save: Save) -> BatchRecord:
-        """Read all files of some sets; `save` keeps the rows of a table.
+    def begin(self, sets: Sequence[IndexedSet]) -> Begun:
+        """Begin to fetch the files of some sets, and to look at them."""
+        parts = [Part(one, table, file) for one in sets for table, file in _files(one.files)]
+        return [(part, self._fetching.submit(self._check, part)) for part in parts if part.file.size <= BLOCK]
+
+    def read(self, sets: Sequence[IndexedSet], begun: Begun, save: Save) -> BatchRecord:
+        """Read all files of some sets, which have been begun; `save` keeps the rows of a table.
 
         Raises
         ------
@@ -72,10 +82,8 @@ class BatchReader:
             If the storage fails.
         """
         record = BatchRecord(size=sum(one.files.size for one in sets))
-        parts = [Part(one, table, file) for one in sets for table, file in _files(one.files)]
-        checked = self._check_all([part for part in parts if part.file.size <= BLOCK], record)
-        self._take(checked, record, save)
-        for part in parts:
+        self._take(self._whole(begun, record), record, save)
+        for part in (Part(one, table, file) for one in sets for table, file in _files(one.files)):
             if part.file.size > BLOCK:
                 self._take_in_blocks(part, record, save)
         for one in sets:
@@ -100,12 +108,13 @@ class BatchReader:
         for file, table in files.surplus.items():
             yield self.rejected(table, file, reason)
 
-    def _check_all(self, parts: Sequence[Part], record: BatchRecord) -> list[Checked]:
-        """Those that can be parsed; why others cannot is taken down."""
+    def _whole(self, begun: Begun, record: BatchRecord) -> list[Checked]:
+        """The files that can be parsed; why others cannot is taken down."""
         checked: list[Checked] = []
         in_combined: dict[str, frozenset[str]] = {}  # tables, by folder; combined files come first in their set
         without_images = set()  # folders; the file of images comes before all others
-        for part, found in zip(parts, self._lanes.map(self._check, parts), strict=True):
+        for part, checking in begun:
+            found = checking.result()
             if part.folder in without_images:
                 found = "Image.csv of its folder could not be read any more"
             if not isinstance(found, str) and part.table in in_combined.get(part.folder, ()):
@@ -134,7 +143,7 @@ class BatchReader:
         for position, one in enumerate(checked):
             alike[one.part.table, one.header].append(position)
         tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
-        parsed = self._lanes.map(lambda positions: self._parse(checked, positions, record), alike.values())
+        parsed = self._working.map(lambda positions: self._parse(checked, positions, record), alike.values())
         for ((table, header), positions), rows in zip(alike.items(), parsed, strict=True):
             split = {table: rows} if table else split_combined(rows, header)
             for name, frame in split.items():
@@ -142,8 +151,8 @@ class BatchReader:
                     tables[name].append(frame)
                     record.note_columns(name, frame.columns[1:], [checked[at].part.folder for at in positions])
         parts = [one.part for one in checked]
-        for name in sorted(tables):
-            take_rows(name, tables[name], parts, record, save)
+        taken = self._working.map(lambda name: take_rows(name, tables[name], parts, record, save), sorted(tables))
+        list(taken)  # raises what one of them has raised
         record.oddities += [Oddity(one.part.file.key, CUT) for one in checked if one.is_cut]
 
     def _parse(self, checked: Sequence[Checked], positions: Sequence[int], record: BatchRecord) -> pl.DataFrame:

@@ -1,8 +1,8 @@
 """From the pieces of a plate to its files: each table once through Parquet, SQLite and profiles, piece by piece."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,7 @@ from cellpainting.backend.take_rows import TABLE_NUMBER
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs.build_backend import BackendSettings
 
+Take = Callable[[pl.DataFrame], None]
 UNMATCHED = "of its rows have no cell or no nucleus beside the cytoplasm"
 NAMES = {PLATE: "plate", WELL: "well"}  # columns of the image table that other tools go by
 
@@ -56,6 +57,8 @@ class Builder:
         self.counts = counts_of(pieces.records, self._images)
         self.tables = _tables(pieces.records, text, self._images)
         self._built = Built()
+        self._aside = ThreadPoolExecutor(1)
+        self._doing: Future[None] | None = None
 
     @property
     def compartments(self) -> list[str]:
@@ -95,11 +98,22 @@ class Builder:
             self._write(self.tables[EXPERIMENT], None, [])
         profile = wells.profile()
         profile.write_csv(self._new(f"{self.plate}.csv"))
-        self._write_profile(f"{self.plate}.parquet", iter([profile]))
+        self._do_aside(lambda: self._write_profile(f"{self.plate}.parquet", iter([profile])))
         self._write_profile(f"{self.plate}_sites.parquet", sites.slices())
         if self.settings.single_cells:
             self._write_single_cells()
+        self._done_aside()
+        self._aside.shutdown()
         return self._built
+
+    def _do_aside(self, work: Callable[[], None]) -> None:
+        """Do something while others go on, after what was done aside before."""
+        self._done_aside()
+        self._doing = self._aside.submit(work)
+
+    def _done_aside(self) -> None:
+        if self._doing:
+            self._doing.result()
 
     def _new(self, name: str) -> Path:
         path = self._folder / f"built-{name}"
@@ -119,13 +133,12 @@ class Builder:
             sqlite.create(table)
         for profile in profiles:
             profile.begin(table)
-        with ParquetFile(self._new(f"{table.name}.parquet"), table.schema, self._metadata) as file:
-            takers: list[Callable[[pl.DataFrame], None]] = [file.write, *(partial(one.take, table) for one in profiles)]
-            if sqlite:
-                takers.append(partial(sqlite.take, table))
-            with ThreadPoolExecutor(len(takers)) as lanes:
-                for rows in self._rows(table):
-                    list(lanes.map(lambda take: take(rows), takers))  # noqa: B023 (all have taken before the next)
+        file = ParquetFile(self._new(f"{table.name}.parquet"), table.schema, self._metadata)
+        takers: list[Take] = [file.write, *(partial(one.take, table) for one in profiles)]
+        if sqlite:
+            takers.append(partial(sqlite.take, table))
+        _feed(takers, self._rows(table))
+        self._do_aside(file.close)
         for profile in profiles:
             profile.end(table, self._folder)
 
@@ -150,9 +163,10 @@ class Builder:
     def _write_profile(self, name: str, slices: Iterator[pl.DataFrame]) -> None:
         first = next(slices)
         # For so few rows, zstd would do nothing but begin anew with each of thousands of columns.
-        with ParquetFile(self._new(name), first.schema, self._metadata, codec="snappy") as file:
-            for rows in chain([first], slices):
-                file.write(rows)
+        file = ParquetFile(self._new(name), first.schema, self._metadata, codec="snappy")
+        for rows in chain([first], slices):
+            file.write(rows)
+        file.close()
 
     def _write_single_cells(self) -> None:
         try:
@@ -164,6 +178,20 @@ class Builder:
         unmatched = write_single_cells(path, self.tables, self._pieces, self._images)
         if unmatched:
             self._built.oddities.append(Oddity(path.name.removeprefix("built-"), f"{unmatched} {UNMATCHED}"))
+
+
+def _feed(takers: Sequence[Take], pieces: Iterable[pl.DataFrame]) -> None:
+    """Give each piece to all takers, which work side by side, none more than a piece behind another."""
+    with ExitStack() as stack:
+        lanes = [stack.enter_context(ThreadPoolExecutor(1)) for _ in takers]
+        earlier: list[Future[None]] = []
+        for rows in pieces:
+            taken = [lane.submit(take, rows) for lane, take in zip(lanes, takers, strict=True)]
+            for future in earlier:
+                future.result()
+            earlier = taken
+        for future in earlier:
+            future.result()
 
 
 def counts_of(records: Sequence[BatchRecord], images: Mapping[ImageKey, IndexedImage]) -> dict[ImageKey, Counter[str]]:

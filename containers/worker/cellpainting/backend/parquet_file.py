@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import polars as pl
@@ -37,16 +36,6 @@ class ParquetFile:
         self._waiting: list[pl.DataFrame] = []
         self._count = 0
 
-    def __enter__(self) -> "ParquetFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._write(self._count)
-        self._writer.close()
-
     def write(self, rows: pl.DataFrame) -> None:
         """Add rows, which have just the columns of the schema, in order."""
         self._waiting.append(rows)
@@ -55,6 +44,11 @@ class ParquetFile:
             self._waiting = [pl.concat(self._waiting, rechunk=True)]
         while self._count >= self._rows_per_group:
             self._write(self._rows_per_group)
+
+    def close(self) -> None:
+        """Write what is left; the file is whole now."""
+        self._write(self._count)
+        self._writer.close()
 
     def _write(self, count: int) -> None:
         """Write so many of the rows that wait as one row group."""

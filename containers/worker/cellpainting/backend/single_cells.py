@@ -45,13 +45,12 @@ def write_single_cells(
         orient="row",
     )
     unmatched = 0
-    with ParquetFile(path, _schema(tables), {}) as file:
-        for record in pieces.records:
-            for rows in _joined(record, tables, pieces, places):
-                unmatched += rows.filter(
-                    pl.any_horizontal(pl.col(_number_of(name)).is_null() for name in PARENTS)
-                ).height
-                file.write(rows)
+    file = ParquetFile(path, _schema(tables), {})
+    for record in pieces.records:
+        for rows in _joined(record, tables, pieces, places):
+            unmatched += rows.filter(pl.any_horizontal(pl.col(_number_of(name)).is_null() for name in PARENTS)).height
+            file.write(rows)
+    file.close()
     return unmatched
 
 
