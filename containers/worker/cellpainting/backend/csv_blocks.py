@@ -1,5 +1,6 @@
 """A CSV in blocks of whole lines, each with the header before it: some labs export a whole plate into one file."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +25,23 @@ class CsvFile:
     def blocks(self) -> Iterator[bytes]:
         """The blocks in order. One with nothing but the header is the only one."""
         if self.path is None:
-            yield self.content or b""
+            yield (self.content or b"").removeprefix(BYTE_ORDER_MARK)
             return
         with self.path.open("rb") as file:
             header = b"".join(file.readline() for _ in range(self.header_lines)).removeprefix(BYTE_ORDER_MARK)
             yield header + file.read(BLOCK) + file.readline()
             while block := file.read(BLOCK):
                 yield header + block + file.readline()
+
+    def crc32(self) -> int:
+        """The CRC-32 of the whole file, as it is."""
+        if self.path is None:
+            return zlib.crc32(self.content or b"")
+        crc = 0
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK):
+                crc = zlib.crc32(block, crc)
+        return crc
 
 
 @contextmanager
@@ -47,7 +58,7 @@ def open_csv(storage: Storage, file: StoredObject, scratch: Path, header_lines: 
     if file.size <= BLOCK:
         content = storage.read(file.key)
         _require_size(len(content), file)
-        yield CsvFile(content.removeprefix(BYTE_ORDER_MARK), None, header_lines)
+        yield CsvFile(content, None, header_lines)
         return
     path = scratch / f"{uuid4().hex}.csv"
     try:

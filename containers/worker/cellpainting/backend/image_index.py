@@ -7,12 +7,12 @@ each set's TableNumber, the CRC-32 of its Image.csv, as cytominer-database has i
 import csv
 import io
 import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from cellpainting.backend.csv_blocks import BYTE_ORDER_MARK
+from cellpainting.backend.csv_blocks import open_csv
 from cellpainting.backend.csv_sets import CsvSet
 from cellpainting.backend.csv_table import (
     IMAGE,
@@ -27,6 +27,7 @@ from cellpainting.errors import MissingInput
 from cellpainting.ledger.image_set import ImageSet
 from cellpainting.storage import Storage
 
+Tell = Callable[[int, int], None]
 READERS = 16  # files on their way at once
 PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 COUNT = "Count_"
@@ -98,9 +99,7 @@ class _Read:
     problem: str = ""
 
 
-def read_image_index(
-    sets: Sequence[CsvSet], storage: Storage, tell: Callable[[int, int], None] = lambda done, total: None
-) -> ImageIndex:
+def read_image_index(sets: Sequence[CsvSet], storage: Storage, scratch: Path, tell: Tell) -> ImageIndex:
     """Read the Image.csv of every set; `tell` hears how many have been, of how many.
 
     Raises
@@ -110,7 +109,7 @@ def read_image_index(
     """
     read = []
     with ThreadPoolExecutor(READERS) as readers:
-        for number, one in enumerate(readers.map(lambda files: _read(files, storage), sets), start=1):
+        for number, one in enumerate(readers.map(lambda files: _read(files, storage, scratch), sets), start=1):
             read.append(one)
             tell(number, len(sets))
     whole = [one for one in read if not one.problem]
@@ -155,20 +154,24 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in NUMBERS.split(text) if part)
 
 
-def _read(files: CsvSet, storage: Storage) -> _Read:
+def _read(files: CsvSet, storage: Storage, scratch: Path) -> _Read:
     if files.image is None:
         return _Read(files, 0, (), frozenset(), "its folder has no Image.csv")
+    images: list[IndexedImage] = []
+    text: set[str] = set()
     try:
-        content = storage.read(files.image.key)
-        text = content.removeprefix(BYTE_ORDER_MARK)
-        header = read_header(text, IMAGE)
-        whole_rows(text, header)
-        rows = list(_records(text, header))
-        images = tuple(map(_image, rows))
+        with open_csv(storage, files.image, scratch) as content:
+            crc = content.crc32()
+            for block in content.blocks():
+                header = read_header(block, IMAGE)
+                whole_rows(block, header)
+                for record in _records(block, header):
+                    images.append(_image(record))
+                    text |= _text_columns(record, text)
     except (DamagedTable, MissingInput) as error:
         return _Read(files, 0, (), frozenset(), f"Image.csv: {error}")
     problem = "" if images else "Image.csv has a header and no image set"
-    return _Read(files, zlib.crc32(content), images, _text_columns(rows), problem)
+    return _Read(files, crc, tuple(images), frozenset(text), problem)
 
 
 def _records(content: bytes, header: Header) -> Iterator[dict[str, str]]:
@@ -219,13 +222,13 @@ def _present(value: str) -> str:
     return "" if value in MISSING else value
 
 
-def _text_columns(records: Iterable[Mapping[str, str]]) -> frozenset[str]:
-    found = set()
-    for record in records:
-        for name, value in record.items():
-            if name not in found and not TEXT_BY_NAME.match(name) and not _is_number(value):
-                found.add(name)
-    return frozenset(found)
+def _text_columns(record: Mapping[str, str], known: Set[str]) -> set[str]:
+    """Columns with a text that are not known to have one."""
+    return {
+        name
+        for name, value in record.items()
+        if name not in known and not TEXT_BY_NAME.match(name) and not _is_number(value)
+    }
 
 
 def _is_number(value: str) -> bool:

@@ -20,6 +20,7 @@ from cellpainting.backend.summary import summarise
 from cellpainting.backend.workplace import Workplace, open_workplace
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs.build_backend import BackendSettings
+from cellpainting.scratch import scratch_folder
 from cellpainting.storage import Storage, StoredObject
 
 FORMAT = 1  # raised when the same CSVs would give another backend
@@ -72,7 +73,8 @@ def ingest(analysis: Analysis, target: Target, manner: Manner, tell: Tell) -> In
         If a storage fails. What was read is kept for the next time.
     """
     sets = find_csv_sets(analysis.files, manner.names, manner.settings.compartments)
-    every = read_image_index(sets, analysis.storage, tell.index)
+    with scratch_folder() as scratch:
+        every = read_image_index(sets, analysis.storage, scratch, tell.index)
     plate = target.plate or _only_plate(every, analysis)
     index = of_plate(every, plate)
     if not index.sets and not any(one.image_set.plate == plate for one in analysis.planned):

@@ -28,6 +28,7 @@ def summarise(
     left_out = [one for files, reason in index.unreadable + index.copies for one in reader.rejected_set(files, reason)]
     rejections = [one for record in records for one in record.rejections] + left_out
     rejections += missing_rows(index, builder.counts, builder.compartments, rejections)
+    rejections.sort(key=lambda one: (one.file, one.table, one.image_number or 0))  # whoever was read first
     planned = [one for one in analysis.planned if one.image_set.plate in ("", builder.plate)]
     outcomes = outcomes_of(index, builder.counts, builder.compartments, rejections, planned)
     batch = next((one.image_set.batch for one in planned), "")
