@@ -39,8 +39,11 @@ def open_analysis(storage: Storage, key: str, plate: str | None = None) -> Analy
     if key.startswith(RUNS):
         return _of_run(storage, key.removeprefix(RUNS).strip("/"), plate)
     listed = list(storage.list(key))
-    backends = {PurePosixPath(file.key).parent for file in listed if file.key.endswith(REPORT)}
-    files = tuple(file for file in listed if not _is_of_backend(PurePosixPath(file.key), backends))
+    paths = {file.key: PurePosixPath(file.key) for file in listed}
+    # Those that are made, and those that are being made or were when the power went.
+    backends = {path.parent for key, path in paths.items() if key.endswith(REPORT)}
+    backends |= {path.parent.parent for path in paths.values() if path.parent.name == ASIDE}
+    files = tuple(file for file in listed if not _is_of_backend(paths[file.key], backends))
     if not any(file.key.casefold().endswith(".csv") for file in files):
         raise InvalidRequest(f"there is no CSV below {storage.uri(key)}; name the folder that CellProfiler wrote to")
     return Analysis(storage, storage.uri(key), files)

@@ -1,7 +1,7 @@
 """Some sets of CSVs, read together: their files are looked at side by side, and those of one kind parsed as one."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,14 @@ from cellpainting.backend.csv_table import (
 )
 from cellpainting.backend.experiment import EXPERIMENT, read_experiment
 from cellpainting.backend.image_index import IndexedSet
-from cellpainting.backend.take_rows import FILE, TABLE_NUMBER, Part, take_rows
+from cellpainting.backend.take_rows import FILE, TABLE_NUMBER, Part, Seen, take_rows
 from cellpainting.errors import MissingInput
 from cellpainting.storage import Storage, StoredObject
 
 READERS_PER_PROCESSOR = 4  # files on their way at once: most of the time, they wait for the storage
 CUT = "its last line has no end: its last value may be cut off"
 SURPLUS = "another file of its folder has this name, but for its case"
+IN_COMBINED = "the CSV with all compartments has this table, too"
 RELATIONSHIPS = "relationships"
 
 
@@ -118,7 +119,7 @@ class BatchReader:
             if part.folder in without_images:
                 found = "Image.csv of its folder could not be read any more"
             if not isinstance(found, str) and part.table in in_combined.get(part.folder, ()):
-                found = "the CSV with all compartments has this table, too"
+                found = IN_COMBINED
             if isinstance(found, str):
                 record.reject(self.rejected(part.table, part.file, found))
                 if part.table == IMAGE:
@@ -137,46 +138,59 @@ class BatchReader:
         except (DamagedTable, MissingInput) as error:
             return str(error)
 
-    def _take(self, checked: Sequence[Checked], record: BatchRecord, save: Save) -> None:
-        """Parse files with the same header as one, and take the rows of each table."""
+    def _take(
+        self, checked: Sequence[Checked], record: BatchRecord, save: Save, seen: Mapping[str, Seen] | None = None
+    ) -> None:
+        """Parse files with the same header as one, and take the rows of each table; `seen` is of earlier blocks."""
         alike: dict[tuple[str, Header], list[int]] = defaultdict(list)
         for position, one in enumerate(checked):
             alike[one.part.table, one.header].append(position)
         tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
-        parsed = self._working.map(lambda positions: self._parse(checked, positions, record), alike.values())
-        for ((table, header), positions), rows in zip(alike.items(), parsed, strict=True):
+        parsed = self._working.map(lambda positions: self._parse(checked, positions), alike.values())
+        for ((table, header), positions), (rows, rejections) in zip(alike.items(), parsed, strict=True):
+            for rejection in rejections:
+                record.reject(rejection)
             split = {table: rows} if table else split_combined(rows, header)
             for name, frame in split.items():
                 if table or not self._wanted or name in self._wanted:
                     tables[name].append(frame)
                     record.note_columns(name, frame.columns[1:], [checked[at].part.folder for at in positions])
         parts = [one.part for one in checked]
-        taken = self._working.map(lambda name: take_rows(name, tables[name], parts, record, save), sorted(tables))
-        list(taken)  # raises what one of them has raised
+        for taken in self._working.map(
+            lambda name: take_rows(name, tables[name], parts, save, None if seen is None else seen[name]),
+            sorted(tables),
+        ):
+            record.add(taken)
         record.oddities += [Oddity(one.part.file.key, CUT) for one in checked if one.is_cut]
 
-    def _parse(self, checked: Sequence[Checked], positions: Sequence[int], record: BatchRecord) -> pl.DataFrame:
-        """The rows of files with the same header, each with the position of its file."""
+    def _parse(self, checked: Sequence[Checked], positions: Sequence[int]) -> tuple[pl.DataFrame, list[Rejection]]:
+        """The rows of files with the same header, each with the position of its file; and what cannot be parsed."""
         files = [checked[at] for at in positions]
         counts = [one.count for one in files]
+        rejections: list[Rejection] = []
         try:
             rows = parse(b"".join(one.rows for one in files), files[0].header, self._text)
         except DamagedTable as error:
             if len(files) > 1:  # one of them; the others are parsed without it
-                return pl.concat([self._parse(checked, [at], record) for at in positions])
-            record.reject(self.rejected(files[0].part.table, files[0].part.file, str(error)))
+                each = [self._parse(checked, [at]) for at in positions]
+                return pl.concat([rows for rows, _ in each]), [one for _, rejections in each for one in rejections]
+            rejections = [self.rejected(files[0].part.table, files[0].part.file, str(error))]
             rows, counts = parse(b"", files[0].header, self._text), [0]
         rows.insert_column(0, pl.Series(FILE, np.repeat(positions, counts), dtype=pl.Int64))
-        return rows
+        return rows, rejections
 
     def _take_in_blocks(self, part: Part, record: BatchRecord, save: Save) -> None:
         """Take a file that is too large to be in memory, block by block: all of it is looked at before."""
+        seen: Mapping[str, Seen] = defaultdict(list)
+        if part.table and any(part.folder in folders for folders in record.columns.get(part.table, {}).values()):
+            record.reject(self.rejected(part.table, part.file, IN_COMBINED))
+            return
         try:
             with open_csv(self._storage, part.file, self._scratch, _header_lines(part.table)) as content:
                 for block in content.blocks():
                     _checked(part, block)
                 for block in content.blocks():
-                    self._take([_checked(part, block)], record, save)
+                    self._take([_checked(part, block)], record, save, seen)
         except (DamagedTable, MissingInput) as error:
             record.reject(self.rejected(part.table, part.file, str(error)))
 

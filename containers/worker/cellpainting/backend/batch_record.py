@@ -92,6 +92,22 @@ class BatchRecord:
         if rows.height:
             self.pieces.setdefault(table, []).append(save(rows))
 
+    def add(self, other: "BatchRecord") -> None:
+        """Take in what was found of a table; several are taken side by side, each with a record of its own."""
+        for table, names in other.pieces.items():
+            self.pieces.setdefault(table, []).extend(names)
+        for mine, found in (
+            (self.rows_in, other.rows_in),
+            (self.rows_out, other.rows_out),
+            (self.rows_of_other_plates, other.rows_of_other_plates),
+        ):
+            mine.update(found)
+        for key, counted in other.counts.items():
+            self.counts[key].update(counted)
+        self.rejections += other.rejections
+        for name, types in other.mixed.items():
+            self.mixed[name] = self.mixed[name].plus(types) if name in self.mixed else types
+
     def to_json(self) -> bytes:
         """The record as one JSON object."""
         document = {

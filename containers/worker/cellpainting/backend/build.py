@@ -162,8 +162,7 @@ class Builder:
 
     def _write_profile(self, name: str, slices: Iterator[pl.DataFrame]) -> None:
         first = next(slices)
-        # For so few rows, zstd would do nothing but begin anew with each of thousands of columns.
-        file = ParquetFile(self._new(name), first.schema, self._metadata, codec="snappy")
+        file = ParquetFile(self._new(name), first.schema, self._metadata)
         for rows in chain([first], slices):
             file.write(rows)
         file.close()

@@ -23,6 +23,7 @@ OBJECT_NUMBER_IN_COMBINED = "Number_Object_Number"
 KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
 # Columns that are texts whatever is in them: a plate called 110000106828, a digest like 12345e67.
 TEXT_BY_NAME = re.compile(r"(Metadata|FileName|PathName|URL|MD5Digest)_|ImageSet_|ProcessingStatus")
+NO_OBJECTS = "its header has neither ImageNumber nor ObjectNumber: it is no table of objects"
 MISSING = ("nan", "NaN", "NAN", "-nan")
 COMMA = ord(",")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
@@ -236,7 +237,13 @@ def _require_columns(header: Header, table: str | None) -> None:
     if own := [name for name in OWN if name in header.names]:
         raise DamagedTable(f"its header names {own[0]}, which is a column of the backend itself")
     needed = [IMAGE_NUMBER] if table in (IMAGE, None) else [*KEYS]
+    if len(needed) > 1 and not any(name in header.names for name in needed):
+        raise DamagedTable(NO_OBJECTS)
     if table is None:
+        shared = [name for at, name in zip(header.tables, header.names, strict=True) if at == IMAGE]
+        for name in (name for column in shared for name in header.in_backend(IMAGE, column)):
+            if name in header.names:
+                raise DamagedTable(f"its header names {name} for images and for objects")
         needed += [f"{name}_{OBJECT_NUMBER_IN_COMBINED}" for name in header.compartments]
     for name in needed:
         if name not in header.names:

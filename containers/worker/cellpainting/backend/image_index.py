@@ -23,6 +23,7 @@ from cellpainting.backend.csv_table import (
     read_header,
     whole_rows,
 )
+from cellpainting.backend.csv_table import MISSING as NOT_A_NUMBER
 from cellpainting.errors import MissingInput
 from cellpainting.ledger.image_set import ImageSet
 from cellpainting.storage import Storage
@@ -33,7 +34,7 @@ PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 COUNT = "Count_"
 # Where an image came from, and not which one it is: the same site measured from two places is there twice.
 PLACES = re.compile(r"Metadata_(FileLocation|Series|Frame|Folder|PathName)")
-MISSING = frozenset({"", "nan", "NaN"})
+MISSING = frozenset({"", *NOT_A_NUMBER})
 LARGEST = 2**53  # floats hold all whole numbers below
 NUMBERS = re.compile(r"(\d+)")
 
@@ -176,6 +177,8 @@ def _read(files: CsvSet, storage: Storage, scratch: Path) -> _Read:
 
 def _records(content: bytes, header: Header) -> Iterator[dict[str, str]]:
     for row in csv.reader(io.StringIO(content[len(header.lines) :].decode(), newline="")):
+        if row and len(row) != len(header.names):
+            raise DamagedTable(f"a row has {len(row)} fields, the header has {len(header.names)}")
         if row:
             yield dict(zip(header.names, row, strict=True))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 import pyarrow as pa
@@ -13,23 +12,20 @@ import pyarrow.parquet as pq
 ROW_GROUP_BYTES = 48 * 1024 * 1024
 MOST_ROWS = 1_000_000
 MOST_WAITING = 16  # pieces
-Codec = Literal["zstd", "snappy"]
 Kind = pl.DataType | type[pl.DataType]
 TYPES: Mapping[Kind, pa.DataType] = {pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.String: pa.large_string()}
 
 
 class ParquetFile:
-    """Open for writing: compressed, with statistics, and with a dictionary for texts alone: numbers do not repeat."""
+    """Open for writing: zstd, with statistics, and with a dictionary for texts alone: numbers do not repeat."""
 
-    def __init__(
-        self, path: Path, schema: Mapping[str, Kind], metadata: Mapping[str, str], *, codec: Codec = "zstd"
-    ) -> None:
+    def __init__(self, path: Path, schema: Mapping[str, Kind], metadata: Mapping[str, str]) -> None:
         self._rows_per_group = max(min(ROW_GROUP_BYTES // (8 * max(len(schema), 1)), MOST_ROWS), 1)
         self._schema = pa.schema([(name, TYPES[kind]) for name, kind in schema.items()], metadata=dict(metadata))
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression=codec,
+            compression="zstd",
             use_dictionary=[name for name, kind in schema.items() if kind == pl.String],
             write_statistics=True,
         )

@@ -10,7 +10,7 @@ from cellpainting.backend.batch import BatchReader, is_relationships
 from cellpainting.backend.batch_record import BatchRecord, MixedTypes, Oddity, Rejection
 from cellpainting.backend.build import Builder, Built
 from cellpainting.backend.csv_sets import table_name
-from cellpainting.backend.csv_table import IMAGE
+from cellpainting.backend.csv_table import IMAGE, NO_OBJECTS
 from cellpainting.backend.image_index import ImageIndex
 from cellpainting.backend.outcomes import missing_rows, numbered, outcomes_of
 from cellpainting.backend.report import ColumnDifference, IngestReport, TableReport, column_differences
@@ -26,7 +26,9 @@ def summarise(
 ) -> IngestReport:
     """Put together what there is to say, but for what the ingest itself knows: batch, digest, files, time."""
     left_out = [one for files, reason in index.unreadable + index.copies for one in reader.rejected_set(files, reason)]
-    rejections = [one for record in records for one in record.rejections] + left_out
+    found = [one for record in records for one in record.rejections] + left_out
+    foreign = [one for one in found if one.reason == NO_OBJECTS and one.table not in builder.tables]
+    rejections = [one for one in found if one not in foreign]
     rejections += missing_rows(index, builder.counts, builder.compartments, rejections)
     rejections.sort(key=lambda one: (one.file, one.table, one.image_number or 0))  # whoever was read first
     planned = [one for one in analysis.planned if one.image_set.plate in ("", builder.plate)]
@@ -47,14 +49,16 @@ def summarise(
         oddities=(*_renumbered(index), *(one for record in records for one in record.oddities), *built.oddities),
         differences=tuple(_differences(records)),
         mixed=_mixed(records),
-        left_out=tuple(
-            file.key for one in index.sets for table, file in one.files.tables.items() if is_relationships(table)
-        ),
+        left_out=(*_relationships(index), *(one.file for one in foreign)),
         files=(),
         bytes_read=sum(record.size for record in records),
         seconds=0.0,
         peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )
+
+
+def _relationships(index: ImageIndex) -> list[str]:
+    return [file.key for one in index.sets for name, file in one.files.tables.items() if is_relationships(name)]
 
 
 def _tables(
@@ -63,15 +67,13 @@ def _tables(
     rejected = Counter[str]()
     for one in rejections:
         rejected[one.table] += one.rows
-    total = Counter[str]()
+    total, taken, others = Counter[str](), Counter[str](), Counter[str]()
     for record in records:
         total.update(record.rows_in)
-    for one in left_out:
-        total[one.table] += one.rows
-    taken, others = Counter[str](), Counter[str]()
-    for record in records:
         taken.update(record.rows_out)
         others.update(record.rows_of_other_plates)
+    for one in left_out:
+        total[one.table] += one.rows
     columns = {name: 0 for name in sorted(rejected) if name}  # of some, nothing at all could be taken
     columns |= {name: len(table.columns) for name, table in builder.tables.items()}
     return {

@@ -20,6 +20,8 @@ NO_IMAGE = "Image.csv has no such ImageNumber"
 TWICE = "it is there more than once"
 NOBODY = -1  # stands for the ImageNumber of a row without: no image set is the worse for it
 
+Seen = list[pl.DataFrame]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -36,17 +38,20 @@ class Part:
 
 
 def take_rows(
-    table: str, frames: Sequence[pl.DataFrame], parts: Sequence[Part], record: BatchRecord, save: Save
-) -> None:
+    table: str, frames: Sequence[pl.DataFrame], parts: Sequence[Part], save: Save, seen: Seen | None = None
+) -> BatchRecord:
     """Put the rows of a table together, leave out what has no place, keep the rest, and take it all down.
 
-    A row's column `FILE` is the position of its file among `parts`, which decides its place in the table.
+    A row's column `FILE` is the position of its file among `parts`, which decides its place in the table. `seen` has
+    the keys of earlier blocks of the same file, and takes in those of this one.
     """
+    record = BatchRecord()
     rows = _put_together(frames, parts)
     record.rows_in[table] += rows.height
     keys = [IMAGE_NUMBER] if table == IMAGE else [IMAGE_NUMBER, OBJECT_NUMBER]
     rows = rows.with_columns(*map(_whole_number, keys))
-    status = _status(rows.select(TABLE_NUMBER, *keys), keys, parts)
+    numbers = rows.select(TABLE_NUMBER, *keys)
+    status = _status(pl.concat([*(seen or ()), numbers]), keys, parts).tail(rows.height)
     if not (status == "").all():
         _reject(table, rows.select(FILE, IMAGE_NUMBER).with_columns(status), parts, record)
         rows = rows.filter(status == "")
@@ -54,6 +59,9 @@ def take_rows(
     _count(table, rows, record)
     _note_text(rows, record)
     record.keep(table, rows, save)
+    if seen is not None:
+        seen.append(numbers)
+    return record
 
 
 def _put_together(frames: Sequence[pl.DataFrame], parts: Sequence[Part]) -> pl.DataFrame:
@@ -129,5 +137,4 @@ def _note_text(data: pl.DataFrame, record: BatchRecord) -> None:
             with_text = int(sets["text"].sum())
             with_numbers = sets.filter(~pl.col("text") & pl.col("numbers")).height
             examples = sets["example"].drop_nulls().sort()
-            found = MixedTypes(with_text, with_numbers, examples[0] if len(examples) else "")
-            record.mixed[name] = record.mixed[name].plus(found) if name in record.mixed else found
+            record.mixed[name] = MixedTypes(with_text, with_numbers, examples[0] if len(examples) else "")
