@@ -225,8 +225,8 @@ PRODUCTION = Settings(
                 # vCPU. Each makes some 100 images a second, 2 Gbit/s of them, and has 12 image sets on their way
                 # meanwhile: more would wait for the host's network.
                 vcpu=2,
-                # MiB. Crops of JUMP's images take 400 and whole ones in tar files 1,500; the hosts above have 8,192
-                # for two vCPUs.
+                # MiB. Crops of JUMP's images take 400, whole ones in tar files 1,500, the backend of a plate of 3,456
+                # sites 1,000; the hosts above have 8,192 for two vCPUs.
                 memory_mib=4096,
                 # Attempts, as above; a later one goes on where the earlier was.
                 attempts=3,

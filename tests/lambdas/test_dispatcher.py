@@ -280,7 +280,7 @@ class TestBackend:
         (job,) = cloud.jobs
         assert "profiling" in job["jobDefinition"]
         assert "arrayProperties" not in job
-        assert job["timeout"] == {"attemptDurationSeconds": 6 * 3600 + 600}
+        assert job["timeout"] == {"attemptDurationSeconds": 4 * 3600 + 600}
         assert ShardPlan.from_json(cloud.storage.read(run.keys.shard_plan(0))) == ShardPlan(0, (Group(""),))
         with pytest.raises(MissingInput):
             cloud.storage.stat(run.keys.plan)

@@ -388,6 +388,19 @@ def test_plate_that_is_not_known_is_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("plate", ["../elsewhere", "/elsewhere", "a/b", ".."])
+def test_plate_whose_name_leads_elsewhere_is_refused(tmp_path: Path, plate: str) -> None:
+    write(tmp_path / "analysis" / FIRST / "Image.csv", IMAGE_HEADER, (1, plate, "A01", 1, 0, 0))
+    with pytest.raises(InvalidRequest, match="Metadata_Plate"):
+        ingest(
+            open_analysis(FolderStorage(tmp_path / "analysis"), ""),
+            Target(FolderStorage(tmp_path / "backend"), "", "", None),
+            Manner(),
+            Tell(),
+        )
+    assert not (tmp_path / "backend").exists()
+
+
 def test_plate_that_is_named_as_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="has the name of a table"):
         build(write_plate(tmp_path / "a", plate="Cells"), tmp_path / "out", "Cells")

@@ -63,7 +63,7 @@ def test_what_is_not_in_the_backend_is_told_and_the_status_is_1(analysis: Path, 
     for again in range(2):  # the same, if nothing is done
         ended = cpb_ingest(analysis, "-o", tmp_path / "out")
         assert ended.returncode == 1, again
-        assert f"not in the backend: {FIRST}/Cells.csv: it is empty, without even a header" in ended.stdout
+        assert f"not complete: {FIRST}/Cells.csv: it is empty, without even a header" in ended.stdout
         assert "image sets: 1 done, 1 input_damaged" in ended.stdout
     assert Backend(tmp_path / "out" / PLATE).table("Nuclei").height == 4
 

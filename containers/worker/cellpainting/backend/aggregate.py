@@ -14,8 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cellpainting.backend.batch_record import ImageKey
-from cellpainting.backend.csv_table import IMAGE_NUMBER
-from cellpainting.backend.take_rows import TABLE_NUMBER
+from cellpainting.backend.names import IMAGE_NUMBER, TABLE_NUMBER
 from cellpainting.jobs.build_backend import Aggregate
 
 Values = NDArray[np.float64]

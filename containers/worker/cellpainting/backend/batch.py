@@ -11,9 +11,8 @@ import polars as pl
 
 from cellpainting.backend.batch_record import BatchRecord, Oddity, Rejection, Save
 from cellpainting.backend.csv_blocks import BLOCK, open_csv
-from cellpainting.backend.csv_sets import COMBINED, CsvSet
+from cellpainting.backend.csv_sets import CsvSet
 from cellpainting.backend.csv_table import (
-    IMAGE,
     DamagedTable,
     Header,
     count_rows,
@@ -22,9 +21,10 @@ from cellpainting.backend.csv_table import (
     split_combined,
     whole_rows,
 )
-from cellpainting.backend.experiment import EXPERIMENT, read_experiment
+from cellpainting.backend.experiment import read_experiment
 from cellpainting.backend.image_index import IndexedSet
-from cellpainting.backend.take_rows import FILE, TABLE_NUMBER, Part, Seen, take_rows
+from cellpainting.backend.names import COMBINED, EXPERIMENT, FILE, IMAGE, TABLE_NUMBER
+from cellpainting.backend.take_rows import Part, Seen, take_rows
 from cellpainting.errors import MissingInput
 from cellpainting.storage import Storage, StoredObject
 

@@ -12,16 +12,14 @@ from pathlib import Path
 import polars as pl
 
 from cellpainting.backend.batch_record import BatchRecord, ImageKey, Oddity
-from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER
-from cellpainting.backend.experiment import EXPERIMENT
-from cellpainting.backend.image_index import PLATE, WELL, ImageIndex, IndexedImage
+from cellpainting.backend.image_index import ImageIndex, IndexedImage
+from cellpainting.backend.names import EXPERIMENT, IMAGE, IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
 from cellpainting.backend.parquet_file import ParquetFile
 from cellpainting.backend.pieces import Pieces
 from cellpainting.backend.profile import SITES, WELLS, ProfileBuilder
 from cellpainting.backend.single_cells import require_links, write_single_cells
 from cellpainting.backend.sqlite_file import SqliteFile, refusal
 from cellpainting.backend.table import Table, in_order
-from cellpainting.backend.take_rows import TABLE_NUMBER
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs.build_backend import BackendSettings
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from cellpainting.backend.ingest_config import FileNames
+from cellpainting.backend.names import COMBINED, EXPERIMENT, IMAGE
 from cellpainting.storage import StoredObject
 
 CSV = ".csv"
-IMAGE, EXPERIMENT = "Image", "Experiment"  # tables that are none of objects
-COMBINED = ""  # stands for the table of a file that has several
 
 
 @dataclass(frozen=True)

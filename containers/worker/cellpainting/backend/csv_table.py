@@ -14,11 +14,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from cellpainting.backend import csv_sets
+from cellpainting.backend.names import FILE, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER
 from cellpainting.errors import CellPaintingError
 
-IMAGE = csv_sets.IMAGE
-IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
 OBJECT_NUMBER_IN_COMBINED = "Number_Object_Number"
 KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
 # Columns that are texts whatever is in them: a plate called 110000106828, a digest like 12345e67.
@@ -27,7 +25,7 @@ NO_OBJECTS = "its header has neither ImageNumber nor ObjectNumber: it is no tabl
 MISSING = ("nan", "NaN", "NAN", "-nan")
 COMMA = ord(",")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
-OWN = ("TableNumber", "_file")  # columns that the backend adds itself
+OWN = (TABLE_NUMBER, FILE)  # columns that the backend adds itself
 LIMIT = 2**31 - 1  # of the length of one field: a pipeline's text is in Experiment.csv
 
 csv.field_size_limit(LIMIT)

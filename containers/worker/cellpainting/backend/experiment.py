@@ -5,10 +5,8 @@ import io
 
 import polars as pl
 
-from cellpainting.backend import csv_sets
 from cellpainting.backend.csv_table import DamagedTable
 
-EXPERIMENT = csv_sets.EXPERIMENT
 KEY, VALUE = "Key", "Value"
 
 

@@ -14,24 +14,15 @@ from pathlib import Path
 
 from cellpainting.backend.csv_blocks import open_csv
 from cellpainting.backend.csv_sets import CsvSet
-from cellpainting.backend.csv_table import (
-    IMAGE,
-    IMAGE_NUMBER,
-    TEXT_BY_NAME,
-    DamagedTable,
-    Header,
-    read_header,
-    whole_rows,
-)
 from cellpainting.backend.csv_table import MISSING as NOT_A_NUMBER
+from cellpainting.backend.csv_table import TEXT_BY_NAME, DamagedTable, Header, read_header, whole_rows
+from cellpainting.backend.names import COUNT, IMAGE, IMAGE_NUMBER
 from cellpainting.errors import MissingInput
 from cellpainting.ledger.image_set import ImageSet
 from cellpainting.storage import Storage
 
 Tell = Callable[[int, int], None]
 READERS = 16  # files on their way at once
-PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
-COUNT = "Count_"
 # Where an image came from, and not which one it is: the same site measured from two places is there twice.
 PLACES = re.compile(r"Metadata_(FileLocation|Series|Frame|Folder|PathName)")
 MISSING = frozenset({"", *NOT_A_NUMBER})

@@ -11,8 +11,9 @@ from cellpainting.backend.analysis import Analysis
 from cellpainting.backend.batch import BatchReader
 from cellpainting.backend.build import Builder, Built
 from cellpainting.backend.csv_sets import find_csv_sets, table_name
-from cellpainting.backend.image_index import PLATE, ImageIndex, of_plate, read_image_index
+from cellpainting.backend.image_index import ImageIndex, of_plate, read_image_index
 from cellpainting.backend.ingest_config import FileNames
+from cellpainting.backend.names import PLATE
 from cellpainting.backend.pieces import Pieces
 from cellpainting.backend.report import REPORT, IngestReport, Published
 from cellpainting.backend.report_page import report_page
@@ -20,6 +21,7 @@ from cellpainting.backend.summary import summarise
 from cellpainting.backend.workplace import Workplace, open_workplace
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs.build_backend import BackendSettings
+from cellpainting.jobs.fields import Fields
 from cellpainting.scratch import scratch_folder
 from cellpainting.storage import Storage, StoredObject
 
@@ -94,7 +96,7 @@ def _only_plate(index: ImageIndex, analysis: Analysis) -> str:
     if len(index.plates) != 1:
         named = f"the plates {', '.join(index.plates)}" if index.plates else f"no plate: no Image.csv has {PLATE}"
         raise InvalidRequest(f"{analysis.name} names {named}; say which one is meant with --plate")
-    return index.plates[0]
+    return Fields({PLATE: index.plates[0]}).folder_name(PLATE)  # it will be one
 
 
 def _digest(analysis: Analysis, manner: Manner, plate: str) -> str:

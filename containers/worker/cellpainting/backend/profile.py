@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cellpainting.backend.aggregate import OPERATIONS, Aggregator, Grouping, total
 from cellpainting.backend.batch_record import ImageKey
-from cellpainting.backend.csv_table import IMAGE
-from cellpainting.backend.image_index import COUNT, PLATE, SITE, WELL, IndexedImage
+from cellpainting.backend.image_index import IndexedImage
+from cellpainting.backend.names import COUNT, IMAGE, PLATE, SITE, WELL
 from cellpainting.backend.table import Table, in_order
 from cellpainting.jobs.build_backend import Aggregate
 

@@ -15,13 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellpainting.backend.batch_record import ImageKey
-from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER
-from cellpainting.backend.experiment import EXPERIMENT
-from cellpainting.backend.image_index import PLATE, SITE, WELL, IndexedImage
+from cellpainting.backend.image_index import IndexedImage
+from cellpainting.backend.names import EXPERIMENT, IMAGE, IMAGE_NUMBER, PLATE, SITE, TABLE_NUMBER, WELL
 from cellpainting.backend.profile import WELLS, Level, ProfileBuilder
 from cellpainting.backend.sqlite_file import quoted
 from cellpainting.backend.table import Table, in_order
-from cellpainting.backend.take_rows import TABLE_NUMBER
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs.build_backend import Aggregate
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import polars as pl
 
 from cellpainting.backend.batch_record import BatchRecord, ImageKey
-from cellpainting.backend.csv_table import IMAGE_NUMBER, OBJECT_NUMBER
-from cellpainting.backend.image_index import PLATE, SITE, WELL, IndexedImage
+from cellpainting.backend.image_index import IndexedImage
+from cellpainting.backend.names import IMAGE_NUMBER, OBJECT_NUMBER, PLATE, SITE, TABLE_NUMBER, WELL
 from cellpainting.backend.parquet_file import ParquetFile
 from cellpainting.backend.pieces import Pieces
 from cellpainting.backend.table import CHILD, LINKS, PARENTS, Table
-from cellpainting.backend.take_rows import TABLE_NUMBER
 from cellpainting.errors import InvalidRequest
 
 PLACE = {PLATE: "plate", WELL: "well", SITE: "site"}

@@ -11,15 +11,13 @@ from types import TracebackType
 
 import polars as pl
 
-from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER
-from cellpainting.backend.image_index import PLATE, WELL
+from cellpainting.backend.names import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
 from cellpainting.backend.table import Table
-from cellpainting.backend.take_rows import TABLE_NUMBER
 
 TYPES = {pl.Int64: "BIGINT", pl.Float64: "FLOAT", pl.String: "TEXT"}
 ROWS_AT_A_TIME = 256  # as Python objects: 16 MB of a table of 2,000 columns
 # Built aside and published whole, so that nothing has to be safe while it is built. A row of 2,000 numbers has 15 kB.
-SETTINGS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 65536; PRAGMA cache_size = -65536"
+SETTINGS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 65536; PRAGMA cache_size = -16384"
 
 
 def refusal(tables: Sequence[Table]) -> str:

@@ -10,8 +10,9 @@ from cellpainting.backend.batch import BatchReader, is_relationships
 from cellpainting.backend.batch_record import BatchRecord, MixedTypes, Oddity, Rejection
 from cellpainting.backend.build import Builder, Built
 from cellpainting.backend.csv_sets import table_name
-from cellpainting.backend.csv_table import IMAGE, NO_OBJECTS
+from cellpainting.backend.csv_table import NO_OBJECTS
 from cellpainting.backend.image_index import ImageIndex
+from cellpainting.backend.names import IMAGE
 from cellpainting.backend.outcomes import missing_rows, numbered, outcomes_of
 from cellpainting.backend.report import ColumnDifference, IngestReport, TableReport, column_differences
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TEXT_BY_NAME
-from cellpainting.backend.experiment import EXPERIMENT, KEY, VALUE
-from cellpainting.backend.take_rows import TABLE_NUMBER
+from cellpainting.backend.csv_table import TEXT_BY_NAME
+from cellpainting.backend.experiment import KEY, VALUE
+from cellpainting.backend.names import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER
 
 KEYS = (TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
 FIRST = ("Cells", "Cytoplasm", "Nuclei")  # the compartments of Cell Painting, as pycytominer orders them

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 
 from cellpainting.backend.batch_record import BatchRecord, MixedTypes, Rejection, Save
-from cellpainting.backend.csv_table import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TEXT_BY_NAME
+from cellpainting.backend.csv_table import TEXT_BY_NAME
 from cellpainting.backend.image_index import IndexedSet
+from cellpainting.backend.names import FILE, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER
 from cellpainting.storage import StoredObject
 
-TABLE_NUMBER = "TableNumber"
-FILE = "_file"  # which of the files a row is of, by position
 NO_KEY = "it has no whole ImageNumber or ObjectNumber"
 NO_IMAGE = "Image.csv has no such ImageNumber"
 TWICE = "it is there more than once"

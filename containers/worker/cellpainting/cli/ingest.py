@@ -16,6 +16,7 @@ from cellpainting.cli.signals import stop
 from cellpainting.jobs.build_backend import AGGREGATES, BackendSettings
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.run_record import RUNS
+from cellpainting.ledger import State
 from cellpainting.storage import FolderStorage, S3Storage, Storage, split_public_uri
 
 if TYPE_CHECKING:
@@ -124,11 +125,12 @@ def _progress(console: Console) -> "Iterator[Tell]":
 
 
 def _tell_outcome(report: "IngestReport", target: Storage) -> None:
-    problems = report.problems
+    missing = [one for one in report.outcomes if one.state is State.INPUT_MISSING]
+    problems = [*report.problems, *(f"{one.image_set.label}: {one.reason}" for one in missing)]
     for problem in problems[:TOLD]:
-        click.echo(f"not in the backend: {problem}")
+        click.echo(f"not complete: {problem}")
     if len(problems) > TOLD:
-        click.echo(f"not in the backend: {len(problems) - TOLD} more; the report lists them")
+        click.echo(f"not complete: {len(problems) - TOLD} more; the report lists them")
     counted = ", ".join(f"{count} {state}" for state, count in report.states.items())
     rows = ", ".join(f"{table.rows_out} {name}" for name, table in report.tables.items())
     click.echo(f"{report.plate}: image sets: {counted}; rows: {rows}")

@@ -9,7 +9,7 @@ from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_record import RUNS, run_title
 from cellpainting.ledger.image_set import Cause
 
-TIMEOUT_S = 6 * 3600  # a plate of 3,456 sites takes minutes; this is for one that hangs
+TIMEOUT_S = 4 * 3600  # a plate of 3,456 sites takes minutes; this is for one that hangs
 
 Aggregate = Literal["mean", "median"]
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median")

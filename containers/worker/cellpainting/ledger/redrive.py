@@ -8,10 +8,10 @@ from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.ledger import Ledger, ShardState
 
 ADVICE = {
-    Cause.INPUT_MISSING: "upload the images that ledger.csv names, then name this cause with --cause",
-    Cause.INPUT_DAMAGED: "replace the images that ledger.csv names, then name this cause with --cause",
+    Cause.INPUT_MISSING: "upload the files that ledger.csv names, then name this cause with --cause",
+    Cause.INPUT_DAMAGED: "replace the files that ledger.csv names, then name this cause with --cause",
     Cause.PIPELINE_ERROR: "the pipeline would fail again: correct it or its images ('cpb logs RUN --failed')",
-    Cause.TIMEOUT: "CellProfiler did not come to an end in time; it may have hung",
+    Cause.TIMEOUT: "it did not come to an end in time; it may have hung",
     Cause.OUT_OF_MEMORY: "with more memory",
     Cause.STORAGE_UNAVAILABLE: "the storage could not be reached",
     Cause.MACHINE_LOST: "its machine was taken away or broke down",
