@@ -46,6 +46,7 @@ class Checked:
     is_cut: bool = False
 
 
+Tables = dict[str, list[pl.DataFrame]]
 Begun = list[tuple[Part, Future[Checked | str]]]  # a file, or why it cannot be parsed
 
 
@@ -61,19 +62,15 @@ class BatchReader:
         self._text, self._wanted = text, wanted
         self._fetching = ThreadPoolExecutor(processors * READERS_PER_PROCESSOR)
         self._working = ThreadPoolExecutor(processors)
+        self._begun: Begun = []  # of the sets that are to follow
 
     def close(self) -> None:
         """Let go of the threads."""
         self._fetching.shutdown(cancel_futures=True)
         self._working.shutdown(cancel_futures=True)
 
-    def begin(self, sets: Sequence[IndexedSet]) -> Begun:
-        """Begin to fetch the files of some sets, and to look at them."""
-        parts = [Part(one, table, file) for one in sets for table, file in _files(one.files)]
-        return [(part, self._fetching.submit(self._check, part)) for part in parts if part.file.size <= BLOCK]
-
-    def read(self, sets: Sequence[IndexedSet], begun: Begun, save: Save) -> BatchRecord:
-        """Read all files of some sets, which have been begun; `save` keeps the rows of a table.
+    def read(self, sets: Sequence[IndexedSet], following: Sequence[IndexedSet], save: Save) -> BatchRecord:
+        """Read all files of some sets; `save` keeps the rows of a table. The sets that follow are fetched meanwhile.
 
         Raises
         ------
@@ -83,7 +80,11 @@ class BatchReader:
             If the storage fails.
         """
         record = BatchRecord(size=sum(one.files.size for one in sets))
-        self._take(self._whole(begun, record), record, save)
+        begun = self._begun if self._begun and self._begun[0][0].source is sets[0] else self._begin(sets)
+        tables, parts = self._parsed(self._whole(begun, record), record)
+        begun.clear()  # with the text of all files
+        self._begun = self._begin(following)
+        self._take(tables, parts, record, save)
         for part in (Part(one, table, file) for one in sets for table, file in _files(one.files)):
             if part.file.size > BLOCK:
                 self._take_in_blocks(part, record, save)
@@ -108,6 +109,11 @@ class BatchReader:
             yield self.rejected(table, file, reason)
         for file, table in files.surplus.items():
             yield self.rejected(table, file, reason)
+
+    def _begin(self, sets: Sequence[IndexedSet]) -> Begun:
+        """Begin to fetch the files of some sets, and to look at them."""
+        parts = [Part(one, table, file) for one in sets for table, file in _files(one.files)]
+        return [(part, self._fetching.submit(self._check, part)) for part in parts if part.file.size <= BLOCK]
 
     def _whole(self, begun: Begun, record: BatchRecord) -> list[Checked]:
         """The files that can be parsed; why others cannot is taken down."""
@@ -138,14 +144,12 @@ class BatchReader:
         except (DamagedTable, MissingInput) as error:
             return str(error)
 
-    def _take(
-        self, checked: Sequence[Checked], record: BatchRecord, save: Save, seen: Mapping[str, Seen] | None = None
-    ) -> None:
-        """Parse files with the same header as one, and take the rows of each table; `seen` is of earlier blocks."""
+    def _parsed(self, checked: Sequence[Checked], record: BatchRecord) -> tuple[Tables, list[Part]]:
+        """The rows of files by table; those with the same header are parsed as one."""
         alike: dict[tuple[str, Header], list[int]] = defaultdict(list)
         for position, one in enumerate(checked):
             alike[one.part.table, one.header].append(position)
-        tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
+        tables: Tables = defaultdict(list)
         parsed = self._working.map(lambda positions: self._parse(checked, positions), alike.values())
         for ((table, header), positions), (rows, rejections) in zip(alike.items(), parsed, strict=True):
             for rejection in rejections:
@@ -155,13 +159,23 @@ class BatchReader:
                 if table or not self._wanted or name in self._wanted:
                     tables[name].append(frame)
                     record.note_columns(name, frame.columns[1:], [checked[at].part.folder for at in positions])
-        parts = [one.part for one in checked]
+        record.oddities += [Oddity(one.part.file.key, CUT) for one in checked if one.is_cut]
+        return tables, [one.part for one in checked]
+
+    def _take(
+        self,
+        tables: Tables,
+        parts: Sequence[Part],
+        record: BatchRecord,
+        save: Save,
+        seen: Mapping[str, Seen] | None = None,
+    ) -> None:
+        """Take the rows of each table; `seen` is of earlier blocks of the same file."""
         for taken in self._working.map(
             lambda name: take_rows(name, tables[name], parts, save, None if seen is None else seen[name]),
             sorted(tables),
         ):
             record.add(taken)
-        record.oddities += [Oddity(one.part.file.key, CUT) for one in checked if one.is_cut]
 
     def _parse(self, checked: Sequence[Checked], positions: Sequence[int]) -> tuple[pl.DataFrame, list[Rejection]]:
         """The rows of files with the same header, each with the position of its file; and what cannot be parsed."""
@@ -190,7 +204,7 @@ class BatchReader:
                 for block in content.blocks():
                     _checked(part, block)
                 for block in content.blocks():
-                    self._take([_checked(part, block)], record, save, seen)
+                    self._take(*self._parsed([_checked(part, block)], record), record, save, seen)
         except (DamagedTable, MissingInput) as error:
             record.reject(self.rejected(part.table, part.file, str(error)))
 

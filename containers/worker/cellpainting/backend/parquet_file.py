@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# Bytes of numbers: groups of some 2,000 cells of 2,000 features. Each has a header per column, so not much less; and
-# several times as much is in memory while it is written, so not much more.
-ROW_GROUP_BYTES = 32 * 1024 * 1024
+# Bytes of numbers: groups of some 3,000 cells of 2,000 features. Each has a header per column, so not much less; and
+# several times as much is in memory while it is written, so not much more: this takes the least memory in all.
+ROW_GROUP_BYTES = 48 * 1024 * 1024
 MOST_ROWS = 1_000_000
 MOST_WAITING = 16  # pieces
 Kind = pl.DataType | type[pl.DataType]

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from cellpainting.backend.batch import BatchReader, Begun
+from cellpainting.backend.batch import BatchReader
 from cellpainting.backend.batch_record import BatchRecord
 from cellpainting.backend.csv_table import TextFound
 from cellpainting.backend.image_index import IndexedSet
@@ -73,17 +73,9 @@ class Pieces:
     ) -> Iterator[BatchRecord]:
         total, done, rows = sum(one.files.size for one in sets), 0, 0
         batches = list(_batches(sets))
-        begun: Begun | None = None
         for batch, following in zip(batches, [*batches[1:], []], strict=True):
             digest = _digest(batch, text, self._settings)
-            record = self._recalled(digest)
-            if record is None:
-                begun = begun or reader.begin(batch)
-                next_begun = reader.begin(following)  # fetched while this one is parsed
-                record = self._read_batch(digest, batch, begun, reader)
-                begun = next_begun
-            else:
-                begun = None
+            record = self._recalled(digest) or self._read_batch(digest, batch, following, reader)
             done, rows = done + record.size, rows + sum(record.rows_out.values())
             tell(done, total, rows)
             yield record
@@ -96,7 +88,9 @@ class Pieces:
         is_whole = all(self._workplace.recall(name) for names in record.pieces.values() for name in names)
         return record if is_whole else None
 
-    def _read_batch(self, digest: str, sets: Sequence[IndexedSet], begun: Begun, reader: BatchReader) -> BatchRecord:
+    def _read_batch(
+        self, digest: str, sets: Sequence[IndexedSet], following: Sequence[IndexedSet], reader: BatchReader
+    ) -> BatchRecord:
         numbers = count()
 
         def save(rows: pl.DataFrame) -> str:
@@ -104,7 +98,7 @@ class Pieces:
             self._keep(name, lambda path: rows.write_ipc(path))
             return name
 
-        record = reader.read(sets, begun, save)
+        record = reader.read(sets, following, save)
         self._keep(f"{digest}.json", lambda path: path.write_bytes(record.to_json()))  # last: it vouches for the rest
         return record
 
