@@ -72,7 +72,7 @@ def test_only_what_may_succeed_is_sent(run: RecordedRun, queue: Callable[[], lis
         "timeout": ["1", "1", "yes"],
         "machine_lost": ["4", "1", "yes"],
     }
-    assert "upload the images" in result.output
+    assert "upload the files" in result.output
 
 
 def test_a_named_cause_is_sent_and_no_other(run: RecordedRun, queue: Callable[[], list[Any]]) -> None:
@@ -111,7 +111,7 @@ def test_what_would_fail_again_is_told_and_not_sent(run: RecordedRun, queue: Cal
     run.finish(1)
     result = call(run)
     assert result.output.endswith(f"{RUN}: nothing to send again\n")
-    assert "upload the images" in result.output
+    assert "upload the files" in result.output
     assert queue() == []
 
 

@@ -1,5 +1,6 @@
 """Each kind of broken file by itself: it is named with its reason, and all else is in the backend."""
 
+import csv
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -315,6 +316,15 @@ def test_experiment_that_is_broken_is_odd_and_no_more(analysis: Path) -> None:
     assert report.is_complete
     assert [one.file for one in report.oddities] == [f"{FIRST}/Experiment.csv"]
     assert backend.table("Experiment")["Value"].to_list() == ["4.2.8"]
+
+
+def test_pipeline_of_any_length_is_kept_and_other_tables_keep_their_limit(analysis: Path) -> None:
+    usual, pipeline = csv.field_size_limit(), "LoadData" * 100_000
+    write(analysis / FIRST / "Experiment.csv", ("Key", "Value"), ("Pipeline_Pipeline", pipeline))
+    report, backend = write_and_build(analysis)
+    assert report.is_complete
+    assert backend.table("Experiment")["Value"].to_list() == [pipeline]
+    assert csv.field_size_limit() == usual
 
 
 def test_relationships_are_left_out_and_named(analysis: Path) -> None:

@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,9 +27,7 @@ MISSING = ("nan", "NaN", "NAN", "-nan")
 COMMA = ord(",")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
 OWN = (TABLE_NUMBER, FILE)  # columns that the backend adds itself
-LIMIT = 2**31 - 1  # of the length of one field: a pipeline's text is in Experiment.csv
-
-csv.field_size_limit(LIMIT)
+LONGEST_FIELD = 2**31 - 1  # characters: a pipeline's text is in Experiment.csv
 
 
 class DamagedTable(CellPaintingError, ValueError):
@@ -41,6 +40,16 @@ class TextFound(Exception):
     def __init__(self, columns: Iterable[str]) -> None:
         super().__init__(", ".join(columns))
         self.columns = frozenset(columns)
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Let the CSV module of the whole process take fields of any length for a while."""
+    usual = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from cellpainting.backend.analysis import Analysis
 from cellpainting.backend.batch import BatchReader
 from cellpainting.backend.build import Builder, Built
 from cellpainting.backend.csv_sets import find_csv_sets, table_name
+from cellpainting.backend.csv_table import long_fields
 from cellpainting.backend.image_index import ImageIndex, of_plate, read_image_index
 from cellpainting.backend.ingest_config import FileNames
 from cellpainting.backend.names import PLATE
@@ -75,7 +76,7 @@ def ingest(analysis: Analysis, target: Target, manner: Manner, tell: Tell) -> In
         If a storage fails. What was read is kept for the next time.
     """
     sets = find_csv_sets(analysis.files, manner.names, manner.settings.compartments)
-    with scratch_folder() as scratch:
+    with scratch_folder() as scratch, long_fields():
         every = read_image_index(sets, analysis.storage, scratch, tell.index)
     plate = target.plate or _only_plate(every, analysis)
     index = of_plate(every, plate)
@@ -86,7 +87,7 @@ def ingest(analysis: Analysis, target: Target, manner: Manner, tell: Tell) -> In
         )
     folder = "/".join(filter(None, (target.output, target.batch, plate)))
     work = _Work(analysis, target, manner, tell, plate, folder, index, _digest(analysis, manner, plate))
-    with open_workplace(target.storage, folder, tell.say) as workplace:
+    with open_workplace(target.storage, folder, tell.say) as workplace, long_fields():
         report = work.earlier() or work.do(workplace)
         workplace.clear()
         return report
