@@ -112,7 +112,7 @@ quietly() {
     local log=$state/$1.log
     if ! "${@:2}" >"$log" 2>&1; then
         tail -n 40 "$log" >&2
-        exit 1
+        return 1
     fi
 }
 
@@ -185,6 +185,13 @@ fingerprint() {
         | LC_ALL=C sort -z | xargs -0 cksum | cksum)
 }
 
+bud() {
+    local runtime=$1 image=$2 source=$3
+    quietly "$runtime" "${buildah[@]}" bud --isolation chroot --pull-never --network host --layers="$layers" --force-rm \
+        --label "cpb.source=$source" "${mounts[@]}" -f "$here/containers/$runtime/Dockerfile" -t "$image" \
+        "$here/containers"
+}
+
 build_with_buildah() {
     local runtime=$1 image=cpb-$1:latest source built
     source=$(fingerprint "$runtime")
@@ -194,9 +201,12 @@ build_with_buildah() {
         say "$image: nothing changed"
     else
         say "$image: building, log in $state/$runtime.log"
-        quietly "$runtime" "${buildah[@]}" bud --isolation chroot --pull-never --network host --layers="$layers" --force-rm \
-            --label "cpb.source=$source" "${mounts[@]}" -f "$here/containers/$runtime/Dockerfile" -t "$image" \
-            "$here/containers"
+        # Buildah makes a sealed copy of itself for each step, which now and then is still held by somebody.
+        bud "$runtime" "$image" "$source" || {
+            grep -q "sealing memfd" "$state/$runtime.log" || return 1
+            say "$image: buildah could not copy itself; building again"
+            bud "$runtime" "$image" "$source"
+        }
     fi
     "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}' "$image"
 }
