@@ -1,10 +1,11 @@
-"""The image is built from its Dockerfile, and does a download inside it: the container's own command, as uid 1000.
+"""The image is built from its Dockerfile, and does a download and a backend inside it: the container's own command, as uid 1000.
 
 `pytest -m image`.
 """
 
 import csv
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
+from tests.conftest import REPOSITORY
 from tests.containers.conftest import Engine
 
 IMAGE = "cpb-profiling:latest"
@@ -61,6 +63,21 @@ def test_the_image_crops_scales_and_accounts_for_a_plate(engine: Engine, bucket:
         assert path.name == f"source_4__P1__{row['Metadata_Well']}__1__DNA.png"
         assert hashlib.sha256(path.read_bytes()).hexdigest() == row["SHA256_DNA"]
         assert np.array_equal(np.asarray(Image.open(path)), expected)
+
+
+def test_the_image_builds_a_backend_and_its_page(engine: Engine, bucket: Path) -> None:
+    for site in ("BR00099001-A01-1", "BR00099001-A01-2"):
+        shutil.copytree(REPOSITORY / "tests" / "data" / "analysis_csv" / site, bucket / "analysis" / site)
+    names = {"analysis": "analysis", "output": "backend", "batch": "B1", "plate": "BR00099001"}
+
+    engine.run_request(bucket, {"job_type": "build_backend", "run": "backend-in-the-image", **names})
+
+    ledger = read_ledger(FolderStorage(bucket), "backend-in-the-image")
+    assert ledger.is_complete
+    assert ledger.counts["done"] == 2
+    folder = bucket / "backend" / "B1" / "BR00099001"
+    assert pq.read_table(folder / "Image.parquet")["Metadata_Site"].to_pylist() == ["1", "2"]
+    assert "Complete" in (folder / "BR00099001_ingest.html").read_text()
 
 
 def test_the_final_image_has_neither_installers_nor_a_compiler_nor_root(engine: Engine) -> None:
