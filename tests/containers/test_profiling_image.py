@@ -1,4 +1,5 @@
-"""The image is built from its Dockerfile, and does a download and a backend inside it: the container's own command, as uid 1000.
+"""The image is built from its Dockerfile, and does a download and a backend inside it: the container's own command,
+as uid 1000.
 
 `pytest -m image`.
 """
