@@ -56,5 +56,9 @@ class DamagedImage(CellPaintingError, ValueError):
     """An image file that is not whole, or is not an image that can be used."""
 
 
+class DamagedTable(CellPaintingError, ValueError):
+    """A CSV of measurements that is not whole, or is not what its name says. The message is the reason."""
+
+
 class LocalCloudError(CellPaintingError, RuntimeError):
     """The local cloud could not be started or did not come to an end."""

@@ -26,6 +26,7 @@ from cellpainting.storage import FolderStorage, S3Storage, Storage, StoredObject
 
 CPB_INGEST = (str(Path(sys.executable).with_name("cpb")), "ingest")
 PLATE = "P1"
+FIRST = f"{PLATE}-A01-1"  # the folder of the first set that `write_plate` writes
 COMPARTMENTS = ("Cells", "Cytoplasm", "Nuclei")
 IMAGE_HEADER = ("ImageNumber", "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Count_Cells", "Count_Nuclei")
 HEADERS = {

@@ -11,6 +11,7 @@ from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome,
 from cellpainting.storage import FolderStorage, S3Storage
 from tests.worker.backend.plates import (
     COMPARTMENTS,
+    FIRST,
     HEADERS,
     PLATE,
     Backend,
@@ -22,13 +23,7 @@ from tests.worker.backend.plates import (
     write_plate,
 )
 
-FIRST = f"{PLATE}-A01-1"
 RUN = "measured-1"
-
-
-@pytest.fixture
-def analysis(tmp_path: Path) -> Path:
-    return write_plate(tmp_path / "analysis")
 
 
 def test_help_has_an_example() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.backend.plates import (
+    FIRST,
     HEADERS,
     IMAGE_HEADER,
     PLATE,
@@ -16,7 +17,6 @@ from tests.worker.backend.plates import (
 )
 
 VOID = {"meta", "br", "link", "img"}
-FIRST = f"{PLATE}-A01-1"
 
 
 class Page(HTMLParser):

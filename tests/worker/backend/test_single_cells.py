@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.backend.plates import COMPARTMENTS, HEADERS, PLATE, area, write, write_and_build, write_plate
+from tests.worker.backend.plates import COMPARTMENTS, FIRST, HEADERS, PLATE, area, write, write_and_build
 
-FIRST = f"{PLATE}-A01-1"
 NAME = f"{PLATE}_single_cells"
-
-
-@pytest.fixture
-def analysis(tmp_path: Path) -> Path:
-    return write_plate(tmp_path / "analysis")
 
 
 def test_each_cytoplasm_has_its_cell_nucleus_and_place(analysis: Path) -> None:

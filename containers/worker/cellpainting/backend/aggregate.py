@@ -55,18 +55,17 @@ OPERATIONS: Mapping[Aggregate, Operation] = {"mean": mean, "median": median}
 
 @dataclass(frozen=True)
 class Grouping:
-    """Groups of image sets: a row of `keys`, named by `names`, for each, and each image set's position among them."""
+    """Groups of image sets: a row of `keys` for each, and each image set's position among them."""
 
-    names: tuple[str, ...]
     keys: tuple[tuple[str, ...], ...]
     of_image: Mapping[ImageKey, int]
 
     @classmethod
-    def of(cls, names: Sequence[str], places: Mapping[ImageKey, tuple[str, ...]]) -> "Grouping":
+    def of(cls, places: Mapping[ImageKey, tuple[str, ...]]) -> "Grouping":
         """Group image sets by their place; groups are sorted."""
         keys = sorted(set(places.values()))
         positions = {key: position for position, key in enumerate(keys)}
-        return cls(tuple(names), tuple(keys), {image: positions[place] for image, place in places.items()})
+        return cls(tuple(keys), {image: positions[place] for image, place in places.items()})
 
     def totals(self, counts: Mapping[ImageKey, int]) -> NDArray[np.int64]:
         """The sum of a number of each image set, by group."""

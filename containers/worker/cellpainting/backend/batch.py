@@ -12,20 +12,12 @@ import polars as pl
 from cellpainting.backend.batch_record import BatchRecord, Oddity, Rejection, Save
 from cellpainting.backend.csv_blocks import BLOCK, open_csv
 from cellpainting.backend.csv_sets import CsvSet
-from cellpainting.backend.csv_table import (
-    DamagedTable,
-    Header,
-    count_rows,
-    parse,
-    read_header,
-    split_combined,
-    whole_rows,
-)
+from cellpainting.backend.csv_table import Header, count_rows, parse, read_header, split_combined, whole_rows
 from cellpainting.backend.experiment import read_experiment
 from cellpainting.backend.image_index import IndexedSet
 from cellpainting.backend.names import COMBINED, EXPERIMENT, FILE, IMAGE, TABLE_NUMBER
 from cellpainting.backend.take_rows import Part, Seen, take_rows
-from cellpainting.errors import MissingInput
+from cellpainting.errors import DamagedTable, MissingInput
 from cellpainting.storage import Storage, StoredObject
 
 READERS_PER_PROCESSOR = 4  # files on their way at once: most of the time, they wait for the storage

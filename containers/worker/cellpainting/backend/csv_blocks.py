@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from cellpainting.backend.csv_table import DamagedTable
+from cellpainting.errors import DamagedTable
 from cellpainting.storage import Storage, StoredObject
 
 BLOCK = 64 * 1024 * 1024  # bytes of text, which are some 30 MB of numbers

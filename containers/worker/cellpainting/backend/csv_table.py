@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from cellpainting.backend.names import FILE, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER
-from cellpainting.errors import CellPaintingError
+from cellpainting.errors import DamagedTable
 
 OBJECT_NUMBER_IN_COMBINED = "Number_Object_Number"
 KEYS = (IMAGE_NUMBER, OBJECT_NUMBER)
@@ -28,10 +28,6 @@ COMMA = ord(",")
 EMPTY_LINES = re.compile(rb"\n(\r?\n)+")
 OWN = (TABLE_NUMBER, FILE)  # columns that the backend adds itself
 LONGEST_FIELD = 2**31 - 1  # characters: a pipeline's text is in Experiment.csv
-
-
-class DamagedTable(CellPaintingError, ValueError):
-    """A CSV that is not whole, or is not what its name says. The message is the reason."""
 
 
 class TextFound(Exception):

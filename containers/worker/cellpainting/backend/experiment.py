@@ -5,7 +5,7 @@ import io
 
 import polars as pl
 
-from cellpainting.backend.csv_table import DamagedTable
+from cellpainting.errors import DamagedTable
 
 KEY, VALUE = "Key", "Value"
 

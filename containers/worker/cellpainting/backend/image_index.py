@@ -15,9 +15,9 @@ from pathlib import Path
 from cellpainting.backend.csv_blocks import open_csv
 from cellpainting.backend.csv_sets import CsvSet
 from cellpainting.backend.csv_table import MISSING as NOT_A_NUMBER
-from cellpainting.backend.csv_table import TEXT_BY_NAME, DamagedTable, Header, read_header, whole_rows
+from cellpainting.backend.csv_table import TEXT_BY_NAME, Header, read_header, whole_rows
 from cellpainting.backend.names import COUNT, IMAGE, IMAGE_NUMBER
-from cellpainting.errors import MissingInput
+from cellpainting.errors import DamagedTable, MissingInput
 from cellpainting.ledger.image_set import ImageSet
 from cellpainting.storage import Storage
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -48,8 +49,7 @@ class Pieces:
                 if found.columns <= text:
                     raise  # to read again would bring the same
                 text |= found.columns
-                known = json.dumps(sorted(text))
-                self._keep(known_as, lambda path: path.write_text(known))  # noqa: B023 (called at once)
+                self._keep(known_as, partial(Path.write_text, data=json.dumps(sorted(text))))
             else:
                 return text
             finally:

@@ -35,7 +35,7 @@ class Level:
 
     def grouping(self, images: Mapping[ImageKey, IndexedImage]) -> Grouping:
         """The groups of the image sets of a plate."""
-        return Grouping.of(self.names, {key: self._place(image) for key, image in images.items()})
+        return Grouping.of({key: self._place(image) for key, image in images.items()})
 
     def _place(self, image: IndexedImage) -> tuple[str, ...]:
         named = {PLATE: image.plate, WELL: image.well, SITE: image.site}
