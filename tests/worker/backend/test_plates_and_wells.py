@@ -140,3 +140,21 @@ def test_images_with_the_same_crc_have_numbers_of_their_own(tmp_path: Path) -> N
     assert [one.file for one in report.oddities] == ["two/Image.csv"]
     numbers = {zlib.crc32(first), zlib.crc32(first) + 1}
     assert set(backend.table("Image")["TableNumber"]) == set(backend.table("Cells")["TableNumber"]) == numbers
+
+
+@pytest.mark.parametrize("well", ["A01", "A02"])
+def test_flagged_image_set_with_fewer_columns_is_a_row_of_its_own_be_it_the_first_or_the_last(
+    analysis: Path, well: str
+) -> None:
+    folder = analysis / f"{PLATE}-{well}-1"
+    write(folder / "Image.csv", IMAGE_HEADER[:4], (1, PLATE, well, 1))
+    for name in ("Cells", "Cytoplasm", "Nuclei"):
+        (folder / f"{name}.csv").unlink()
+    report, backend = write_and_build(analysis)
+    assert report.is_complete
+    assert states(report)[f"{PLATE}-{well}-1"] == "no_cells"
+    assert [(one.table, one.columns, one.lacking) for one in report.differences] == [("Image", IMAGE_HEADER[4:], 1)]
+    images = backend.table("Image")
+    assert images.columns == ["TableNumber", *IMAGE_HEADER]
+    counts = dict(zip(images["Metadata_Well"], images["Count_Cells"], strict=True))
+    assert counts == {"A01": 2.0, "A02": 2.0} | {well: None}
