@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity, run
 from cellpainting.errors import CellProfilerNotFound
-from cellpainting.jobs import BuildBackend, DownloadImages, Job, RunCellProfiler, RunRecord, parse_job
+from cellpainting.jobs import BuildBackend, DownloadImages, Job, MakeProfiles, RunCellProfiler, RunRecord, parse_job
 from cellpainting.ledger import Ledger, Manifest, read_ledger, write_plan
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import plan_job
@@ -46,6 +46,12 @@ def downloading(job: Job) -> DownloadImages:
 def building(job: Job) -> BuildBackend:
     """A job that is known to build a backend."""
     assert isinstance(job, BuildBackend)
+    return job
+
+
+def profiling(job: Job) -> MakeProfiles:
+    """A job that is known to make profiles."""
+    assert isinstance(job, MakeProfiles)
     return job
 
 

@@ -51,6 +51,7 @@ CYTOMINER_DATABASE = Peer(
     python39=True,
 )
 PYCYTOMINER = Peer("pycytominer", ("pycytominer==1.6.1",))
+CMAPPY = Peer("cmappy", ("cmappy==4.0.1", "pandas==2.3.3", "numpy<2"))  # its parser is of the time before pandas 3
 # At its first use CytoTable lets DuckDB fetch two extensions; here they come from the package index as well, and so
 # does the one version of DuckDB that they fit.
 CYTOTABLE = Peer(

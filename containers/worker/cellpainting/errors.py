@@ -60,5 +60,9 @@ class DamagedTable(CellPaintingError, ValueError):
     """A CSV of measurements that is not whole, or is not what its name says. The message is the reason."""
 
 
+class InvalidTable(InvalidRequest):
+    """A table that a person wrote, such as a platemap, and that cannot be used; the message names file and line."""
+
+
 class LocalCloudError(CellPaintingError, RuntimeError):
     """The local cloud could not be started or did not come to an end."""

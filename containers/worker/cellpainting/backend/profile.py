@@ -55,8 +55,10 @@ class ProfileBuilder:
         images: Mapping[ImageKey, IndexedImage],
         counts: Mapping[ImageKey, Mapping[str, int]],
         how: Aggregate,
+        image_categories: tuple[str, ...] = IMAGE_CATEGORIES,
     ) -> None:
         self._level, self._images, self._counts = level, images, counts
+        self._image_categories = image_categories
         self._grouping = level.grouping(images)
         self._operation = OPERATIONS[how]
         self._tables: dict[str, list[Aggregator]] = {}
@@ -67,7 +69,7 @@ class ProfileBuilder:
         if table.name == IMAGE:
             counted = sorted(name for name in table.features if name.startswith(COUNT))
             measured = sorted(
-                (name for name in table.features if name.startswith(IMAGE_CATEGORIES)), key=_image_feature
+                (name for name in table.features if name.startswith(self._image_categories)), key=_image_feature
             )
             wanted = [(counted, total), (measured, self._operation)]
         else:

@@ -49,7 +49,7 @@ class PlateMap:
                 states[well] = min(states.get(well, State.DONE), outcome.state, key=WORST_FIRST.index)
             else:
                 elsewhere += 1
-        rows, columns = _format(states)
+        rows, columns = plate_format(states)
         return cls(plate, rows, columns, states, counts, elsewhere)
 
 
@@ -77,7 +77,14 @@ def row_name(row: int) -> str:
     return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)
 
 
-def _format(wells: Iterable[Well]) -> tuple[int, int]:
+def well_name(well: Well) -> str:
+    """A well as plates have it: `A01`."""
+    return f"{row_name(well[0])}{well[1] + 1:02}"
+
+
+def plate_format(wells: Iterable[Well]) -> tuple[int, int]:
+    """Rows and columns of the smallest of the usual formats that has all of some wells."""
+    wells = list(wells)
     last_row = max((row for row, _ in wells), default=0)
     last_column = max((column for _, column in wells), default=0)
     return next((rows, columns) for rows, columns in FORMATS if last_row < rows and last_column < columns)

@@ -1,0 +1,1 @@
+"""What images, wells and replicates are like: beside profiles, below `quality_control/`."""
