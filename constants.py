@@ -226,7 +226,8 @@ PRODUCTION = Settings(
                 # meanwhile: more would wait for the host's network.
                 vcpu=2,
                 # MiB. Crops of JUMP's images take 400, whole ones in tar files 1,500, the backend of a plate of 3,456
-                # sites 1,000; the hosts above have 8,192 for two vCPUs.
+                # sites 1,000, the profiles of a plate 1,300, and 4,000 where features are chosen for fifty at once; the
+                # hosts above have 8,192 for two vCPUs.
                 memory_mib=4096,
                 # Attempts, as above; a later one goes on where the earlier was.
                 attempts=3,

@@ -1,5 +1,5 @@
-"""The image is built from its Dockerfile, and does a download and a backend inside it: the container's own command,
-as uid 1000.
+"""The image is built from its Dockerfile, and does a download, a backend and profiles inside it: the container's own
+command, as uid 1000.
 
 `pytest -m image`.
 """
@@ -19,6 +19,7 @@ from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
 from tests.conftest import REPOSITORY
 from tests.containers.conftest import Engine
+from tests.worker.profiled_plates import platemap_text, write_backend
 
 IMAGE = "cpb-profiling:latest"
 WELLS = ("A01", "A02", "A03")
@@ -79,6 +80,18 @@ def test_the_image_builds_a_backend_and_its_page(engine: Engine, bucket: Path) -
     folder = bucket / "backend" / "B1" / "BR00099001"
     assert pq.read_table(folder / "Image.parquet")["Metadata_Site"].to_pylist() == ["1", "2"]
     assert "Complete" in (folder / "BR00099001_ingest.html").read_text()
+
+
+def test_the_image_makes_profiles(engine: Engine, bucket: Path) -> None:
+    write_backend(bucket / "backend", "P1")
+    (bucket / "platemap.txt").write_bytes(platemap_text())
+    names = {"backend": "backend/B1/P1", "platemap": "platemap.txt", "output": "profiles"}
+
+    engine.run_request(bucket, {"job_type": "make_profiles", "run": "profiles-in-the-image", **names})
+
+    assert read_ledger(FolderStorage(bucket), "profiles-in-the-image").is_complete
+    made = bucket / "profiles" / "B1" / "P1" / "P1_normalized_feature_select_negcon_plate.parquet"
+    assert pq.read_table(made)["Metadata_Well"].to_pylist()[:2] == ["A01", "A02"]
 
 
 def test_the_final_image_has_neither_installers_nor_a_compiler_nor_root(engine: Engine) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cellpainting.jobs import BuildBackend, DownloadImages, Resources, RunCellProfiler, parse_message
+from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, Resources, RunCellProfiler, parse_message
 from cellpainting.jobs.build_backend import BackendSettings
+from cellpainting.jobs.make_profiles import PlateProfiles
 from cellpainting.jump.selection_config import read_selection
+from cellpainting.profiles.config import Controls, NormalizeStep, Thresholds
+from cellpainting.profiles.read_config import read_config
 from tests.conftest import measuring
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -71,6 +74,23 @@ def test_backend_with_every_field_leaves_out_only_what_a_deployment_names() -> N
     document = json.loads((EXAMPLES / "build_backend.json").read_text())
     own = {field.name for field in (*fields(BuildBackend), *fields(BackendSettings))}
     assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "settings", "redrive"}
+
+
+def test_profiles_of_a_plate_with_every_field_leave_out_only_what_a_deployment_names() -> None:
+    document = json.loads((EXAMPLES / "make_profiles.json").read_text())
+    own = {field.name for field in (*fields(MakeProfiles), *fields(PlateProfiles))}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "wanted", "redrive"}
+
+
+def test_shipped_configuration_says_in_full_what_is_usual() -> None:
+    config = read_config((EXAMPLES / "profiling_config.yml").read_bytes(), "profiling_config.yml")
+    assert [len(batch.plates) for batch in config.batches] == [2, 0]
+    assert config.controls == Controls()
+    assert config.normalize == NormalizeStep(epsilon=0.0, image_features=True)
+    assert config.feature_select
+    assert config.feature_select.thresholds == Thresholds(
+        noise_removal_perturb_groups="Metadata_broad_sample", noise_removal_stdev_cutoff=0.8
+    )
 
 
 def test_shipped_selection_is_one_that_is_taken() -> None:

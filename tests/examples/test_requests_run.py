@@ -1,20 +1,24 @@
-"""Every request that is shipped runs to its end, with small images where it expects its own.
+"""Every request and configuration that is shipped runs to its end, with small inputs where it expects its own.
 
 `small_plate/request.json` is run by test_demo.py, and the published examples on their own images by tests/local.
 """
 
+import gzip
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.jobs import BuildBackend, DownloadImages, Job, RunCellProfiler, parse_message
+from cellpainting.jobs import BuildBackend, DownloadImages, Job, MakeProfiles, RunCellProfiler, parse_message
+from cellpainting.jobs.make_profiles import PlateProfiles
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
+from tests.worker.profiled_plates import WELLS, barcodes_text, external_text, platemap_text, write_backend
 
 REQUESTS = sorted((REPOSITORY / "examples").glob("*.json"))
 JOB_FILE = REPOSITORY / "examples" / "distributed_cellprofiler_job.json"
@@ -29,6 +33,9 @@ def write_inputs(bucket: Path, job: Job) -> None:
         write_images(bucket, job.load_data, f"{MOUNT}/{images}", str(images))
     elif isinstance(job, BuildBackend):
         write_measurements(bucket, job)
+    elif isinstance(job, MakeProfiles):
+        assert isinstance(job.wanted, PlateProfiles)
+        write_plate(bucket, job.wanted)
     else:
         write_measured_inputs(bucket, job)
 
@@ -68,10 +75,22 @@ def write_measurements(bucket: Path, job: BuildBackend) -> None:
         (bucket / job.ingest_config).write_text(names)
 
 
+def write_plate(bucket: Path, wanted: PlateProfiles) -> None:
+    """A backend, what is in its wells, and what is known of that."""
+    backend = bucket / wanted.backend
+    write_backend(backend.parents[1], wanted.plate, wanted.batch)
+    for name, text in ((wanted.platemap, platemap_text()), (wanted.external_metadata, external_text())):
+        (bucket / str(name)).parent.mkdir(parents=True, exist_ok=True)
+        (bucket / str(name)).write_bytes(text)
+
+
 def result_of(job: Job) -> str:
     """A file that a request leaves, below its output."""
     if isinstance(job, BuildBackend):
         return f"{job.batch}/{job.plate}/{job.plate}.sqlite"
+    if isinstance(job, MakeProfiles):
+        plate = job.wanted.name
+        return f"2021_04_26_Batch1/{plate}/{plate}_normalized_feature_select_negcon_plate.parquet"
     if isinstance(job, DownloadImages):
         return "P1/P1__A01__2__DNA.png"
     return "P1/analysis/P1-A01-2/Image.csv" if job.load_data else "Image.csv"
@@ -109,5 +128,33 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     bucket = FolderStorage(tmp_path / "cpb-data" / "bucket")
     for run in runs:
         is_folder = isinstance(run.job, RunCellProfiler) and run.job.is_plain_folder
-        assert read_ledger(bucket, run.run_id).counts["done"] == (1 if is_folder else len(IMAGE_SETS))
+        is_one = is_folder or isinstance(run.job, MakeProfiles)
+        assert read_ledger(bucket, run.run_id).counts["done"] == (1 if is_one else len(IMAGE_SETS))
         assert (bucket.root / run.job.output / result_of(run.job)).exists()
+
+
+def test_shipped_configuration_is_done(tmp_path: Path) -> None:
+    """In the folders that profiling-recipe has, but for its load data's columns."""
+    batch, plates = "2021_04_26_Batch1", ("BR00117035", "BR00117036")
+    root = tmp_path / "workspace" / "software" / "example"
+    (root / "config_files").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "examples" / "profiling_config.yml", root / "config_files")
+    metadata = FolderStorage(root / "metadata")
+    metadata.write(f"platemaps/{batch}/barcode_platemap.csv", barcodes_text(*plates))
+    metadata.write(f"platemaps/{batch}/platemap/map.txt", platemap_text())
+    metadata.write("external_metadata/JUMP-Target-1_compound_metadata.tsv", external_text())
+    rows = [f"{'AB'.index(well[0]) + 1},{int(well[1:])},1,a.tif" for well in WELLS]
+    load_data = "\n".join(["Metadata_Row,Metadata_Col,Metadata_Site,FileName_OrigDNA", *rows])
+    for plate in plates:
+        write_backend(tmp_path / "workspace" / "backend", plate, batch)
+        compressed = gzip.compress(load_data.encode())
+        FolderStorage(root).write(f"load_data_csv/{batch}/{plate}/load_data.csv.gz", compressed)
+    command = ["cpb", "profile", "config_files/profiling_config.yml"]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "of 2 plates, 0 not made" in ended.stdout
+    for plate in plates:
+        made = root / "profiles" / batch / plate / f"{plate}_normalized_feature_select_negcon_batch"
+        assert all(made.with_name(f"{made.name}.{end}").is_file() for end in ("parquet", "csv.gz", "h5ad"))
+    assert list((root / "consensus" / batch).rglob("*_consensus.parquet"))
+    assert "12" in (root / "quality_control" / "summary" / "summary.tsv").read_text()

@@ -32,6 +32,7 @@ BACKEND_REQUEST = {
     "batch": "B1",
     "plate": "P1",
 }
+PROFILES_REQUEST = {"job_type": "make_profiles", "config": "p/config_files/plates.yml"}
 PLATE_REQUEST = {"pipeline": "p/plate.cppipe", "load_data": "p/load_data.csv", "output": "p/results/"}
 
 
@@ -48,6 +49,11 @@ def plate_of(**fields: Any) -> RunRecord:
 def backend_of(**fields: Any) -> RunRecord:
     """A request for the backend of a plate, with other fields."""
     return parse_message(json.dumps({**BACKEND_REQUEST, **fields}))[0]
+
+
+def profiles_of(**fields: Any) -> RunRecord:
+    """A request for the profiles of a configuration, with other fields."""
+    return parse_message(json.dumps({**PROFILES_REQUEST, **fields}))[0]
 
 
 def load_data_of(image_sets: int, plate: str = "P1") -> bytes:

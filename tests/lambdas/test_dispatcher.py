@@ -15,7 +15,7 @@ from cellpainting.jobs import RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile, write_plan
 from cellpainting.planning import Group, ShardPlan
 from tests.conftest import measuring
-from tests.lambdas.conftest import VERSION, Cloud, backend_of, load_data_of, plate_of, run_of
+from tests.lambdas.conftest import VERSION, Cloud, backend_of, load_data_of, plate_of, profiles_of, run_of
 
 
 def do_shard(cloud: Cloud, run: RunRecord, number: int, cause: Cause | None = None) -> None:
@@ -308,6 +308,43 @@ class TestBackend:
     def test_without_the_ingest_configuration_that_it_names_it_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(MissingInput):
             cloud.dispatch(backend_of(ingest_config="p/nowhere.ini"), "m1")
+        assert cloud.jobs == []
+
+
+class TestProfiles:
+    @pytest.fixture
+    def run(self, cloud: Cloud) -> RunRecord:
+        """A request whose configuration is there; nobody reads it here."""
+        run = profiles_of()
+        cloud.storage.write("p/config_files/plates.yml", b"no YAML: [")
+        return run
+
+    def test_they_are_one_job_of_the_runtime_profiling(self, cloud: Cloud, run: RunRecord) -> None:
+        assert cloud.dispatcher.planned_here([run]) == {run.run_id}
+        assert cloud.dispatch(run, "m1").startswith("submitted")
+        (job,) = cloud.jobs
+        assert "profiling" in job["jobDefinition"]
+        assert "arrayProperties" not in job
+        assert job["timeout"] == {"attemptDurationSeconds": 8 * 3600 + 600}
+        assert ShardPlan.from_json(cloud.storage.read(run.keys.shard_plan(0))) == ShardPlan(0, (Group(""),))
+
+    def test_sent_again_its_worker_looks_at_what_is_there(self, cloud: Cloud, run: RunRecord) -> None:
+        cloud.dispatch(run, "m1")
+        build(cloud, run)
+        assert cloud.dispatch(run, "m2").startswith("submitted")
+        assert read_submission(run.keys, 1, cloud.storage).shard_numbers == (0,)
+
+    @pytest.mark.parametrize(("asked", "is_sent"), [("input_missing", True), ("timeout", False)])
+    def test_redrive_sends_them_for_their_own_cause_only(
+        self, cloud: Cloud, run: RunRecord, asked: str, is_sent: bool
+    ) -> None:
+        cloud.dispatch(run, "m1")
+        build(cloud, run, Cause.INPUT_MISSING)
+        assert cloud.dispatch(profiles_of(redrive=[asked]), "m2").startswith("submitted") is is_sent
+
+    def test_without_the_configuration_that_is_named_they_are_refused(self, cloud: Cloud) -> None:
+        with pytest.raises(MissingInput):
+            cloud.dispatch(profiles_of(config="p/nowhere.yml"), "m1")
         assert cloud.jobs == []
 
 

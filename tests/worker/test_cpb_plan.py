@@ -112,6 +112,14 @@ def test_a_backend_is_planned_without_cellprofiler_and_its_image_sets_are_the_wo
     assert command.endswith("--shard 0")
 
 
+def test_profiles_are_planned_without_cellprofiler(bucket: FolderStorage, tmp_path: Path) -> None:
+    bucket.write("config_files/plates.yml", b"read by the worker alone")
+    request = {"run": "plate-1", "job_type": "make_profiles", "config": "config_files/plates.yml"}
+    result = call(bucket, request, "commands", tmp_path / "jobs")
+    assert "in 1 shards, 1 to be done" in result.output
+    assert (tmp_path / "jobs" / "commands.txt").read_text().rstrip().endswith("--shard 0")
+
+
 @pytest.mark.cellprofiler
 def test_the_commands_measure_a_plate_and_then_nothing_is_left(
     plate: Plate, cellprofiler: CellProfiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -140,6 +140,20 @@ def test_backend_is_one_shard_whose_image_sets_only_its_worker_can_tell(bucket: 
     assert planned.image_set_count == 0
 
 
+PROFILES = {"job_type": "make_profiles", "config": "config_files/plates.yml"}
+
+
+def test_profiles_are_one_shard_planned_with_the_configuration_or_not_at_all(bucket: FolderStorage) -> None:
+    job = parse_job(PROFILES)
+    assert can_plan_here(job)
+    with pytest.raises(MissingInput):
+        plan_job(job, bucket)
+    bucket.write("config_files/plates.yml", b"read by the worker alone")
+    planned = plan_job(job, bucket)
+    assert planned.shards == (ShardPlan(0, (Group(""),)),)
+    assert [file.key for file in planned.made_from] == ["config_files/plates.yml"]
+
+
 def test_backend_is_planned_with_the_ingest_configuration_that_it_names_or_not_at_all(bucket: FolderStorage) -> None:
     job = parse_job({**BACKEND, "ingest_config": "ingest_config.ini"})
     with pytest.raises(MissingInput):

@@ -12,12 +12,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from cellpainting.cli.place import open_place
 from cellpainting.cli.signals import stop
 from cellpainting.jobs.build_backend import AGGREGATES, BackendSettings
 from cellpainting.jobs.fields import Fields
-from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import State
-from cellpainting.storage import FolderStorage, S3Storage, Storage, split_public_uri
+from cellpainting.storage import Storage
 
 if TYPE_CHECKING:
     from cellpainting.backend.ingest import Tell
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TOLD = 20  # lines of what is not in the backend
 PROCESSORS = os.cpu_count() or 1
-S3 = "s3://"
 
 
 @click.command("ingest")
@@ -64,8 +63,8 @@ def ingest(analysis: str, output: str, config: Path | None, no_sign_request: boo
     fields = Fields({name: given[name] for name in ("batch", "plate") if given[name] is not None})
     batch, plate = (fields.folder_name(name) if given[name] is not None else None for name in ("batch", "plate"))
     names = read_ingest_config(config.read_bytes(), str(config)) if config else FileNames()
-    source, key = _open(analysis, is_public=no_sign_request)
-    target, prefix = _open(output)
+    source, key = open_place(analysis, is_public=no_sign_request)
+    target, prefix = open_place(output)
     found = open_analysis(source, key, plate)
     manner = Manner(_settings(given), names, PROCESSORS, given["force"])
     console = Console(stderr=as_json)
@@ -84,17 +83,6 @@ def _settings(given: dict[str, Any]) -> BackendSettings:
     if given["compartments"]:
         document["compartments"] = given["compartments"].split(",")
     return BackendSettings.parse(Fields(document))
-
-
-def _open(place: str, *, is_public: bool = False) -> tuple[Storage, str]:
-    """The storage of a folder or an s3:// address, and the key there."""
-    if place.startswith(S3):
-        bucket, key = split_public_uri(place)
-        return (S3Storage.public(bucket) if is_public else S3Storage(bucket)), key.rstrip("/")
-    folder = Path(place).expanduser().resolve()
-    if folder.parent.name == RUNS.rstrip("/") and (folder / "request.json").is_file():
-        return FolderStorage(folder.parent.parent), f"{RUNS}{folder.name}"
-    return FolderStorage(folder), ""
 
 
 @contextmanager

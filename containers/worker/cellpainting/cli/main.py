@@ -7,7 +7,19 @@ import click
 
 from cellpainting.errors import CellPaintingError
 
-COMMANDS = ("run", "ingest", "jump", "local", "preflight", "submit", "logs", "plan", "redrive", "status")
+COMMANDS = (
+    "run",
+    "ingest",
+    "jump",
+    "local",
+    "preflight",
+    "submit",
+    "logs",
+    "plan",
+    "profile",
+    "redrive",
+    "status",
+)
 
 
 class Commands(click.Group):

@@ -2,6 +2,7 @@
 
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
+from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.message import Job, parse_job, parse_message
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
@@ -11,6 +12,7 @@ __all__ = [
     "BuildBackend",
     "DownloadImages",
     "Job",
+    "MakeProfiles",
     "Resources",
     "RunCellProfiler",
     "RunRecord",

@@ -96,6 +96,11 @@ class BuildBackend:
         return self.analysis.removeprefix(RUNS) if self.analysis.startswith(RUNS) else None
 
     @property
+    def named_files(self) -> tuple[str, ...]:
+        """The keys of single files that the request names."""
+        return (self.ingest_config,) if self.ingest_config else ()
+
+    @property
     def folder(self) -> str:
         """The prefix of all results, as the Cell Painting Gallery has it: `<output>/<batch>/<plate>`."""
         return f"{self.output}/{self.batch}/{self.plate}"

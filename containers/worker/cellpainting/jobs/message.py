@@ -8,12 +8,15 @@ from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofiler, translate
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
+from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-Job = RunCellProfiler | DownloadImages | BuildBackend
+Job = RunCellProfiler | DownloadImages | BuildBackend | MakeProfiles
 
-JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend)}
+JOB_TYPES: dict[str, type[Job]] = {
+    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles)
+}
 
 
 def parse_job(document: Any) -> Job:
@@ -74,12 +77,16 @@ def _overwrite(one: Job, other: Job) -> bool:
     """Whether two requests write the same files. Plates may share an output: a folder each is made below it."""
     if isinstance(one, BuildBackend) and isinstance(other, BuildBackend):
         return one.folder == other.folder
+    if isinstance(one, MakeProfiles) and isinstance(other, MakeProfiles):
+        return one.results == other.results
     return one.output == other.output and any(
         isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
     )
 
 
 def _results(job: Job) -> str:
+    if isinstance(job, MakeProfiles):
+        return job.results
     return job.folder if isinstance(job, BuildBackend) else job.output
 
 

@@ -7,6 +7,7 @@ from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs import Job
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
+from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.run_cellprofiler import DEFAULT_IMAGE_SETS_PER_VCPU, RunCellProfiler
 from cellpainting.ledger.manifest import StoredFile
 from cellpainting.load_data import LoadData
@@ -39,7 +40,7 @@ ReadSource = Callable[[RunCellProfiler, Storage], ImageSetSource]
 
 def can_plan_here(job: Job) -> bool:
     """Whether the standard library can read what tells the image sets. All else is planned in the worker's image."""
-    if isinstance(job, BuildBackend):
+    if isinstance(job, BuildBackend | MakeProfiles):
         return True  # there is nothing to read: only its worker does
     is_plain_folder = isinstance(job, RunCellProfiler) and job.is_plain_folder
     return is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
@@ -72,15 +73,14 @@ def plan_job(job: Job, storage: Storage, read_source: ReadSource = read_csv_sour
         made_from = StoredFile.of(storage.stat(job.load_data))
         table = read_table(storage.read(job.load_data), job.load_data, places_of(job, storage))
         return RunPlan(plan_download(job, table), (made_from,))
-    if isinstance(job, BuildBackend):
-        return _plan_backend(job, storage)
+    if isinstance(job, BuildBackend | MakeProfiles):
+        return _plan_whole(job, storage)
     return _plan_measuring(job, storage, read_source)
 
 
-def _plan_backend(job: BuildBackend, storage: Storage) -> RunPlan:
-    """One shard: a plate is one backend, and which image sets it has is known when its worker has read the CSVs."""
-    named = [job.ingest_config] if job.ingest_config else []
-    return RunPlan((ShardPlan(0, (Group(""),)),), tuple(StoredFile.of(storage.stat(key)) for key in named))
+def _plan_whole(job: BuildBackend | MakeProfiles, storage: Storage) -> RunPlan:
+    """One shard: what is in a backend, or which plates a configuration names, is known when its worker has read it."""
+    return RunPlan((ShardPlan(0, (Group(""),)),), tuple(StoredFile.of(storage.stat(key)) for key in job.named_files))
 
 
 def _plan_measuring(job: RunCellProfiler, storage: Storage, read_source: ReadSource) -> RunPlan:

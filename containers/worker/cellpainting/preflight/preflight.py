@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.errors import CellPaintingError, InvalidRequest, MissingInput
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
+from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.message import Job
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
@@ -25,6 +26,9 @@ from cellpainting.preflight.modules import check_modules
 from cellpainting.preflight.outlook import Outlook
 from cellpainting.preflight.sources import check_folder, read_file_list
 from cellpainting.storage.base import Storage
+
+if TYPE_CHECKING:
+    from cellpainting.preflight.profiles import ProfilesInspection
 
 PROJECT_SUFFIX = ".cpproj"
 Read = TypeVar("Read")
@@ -63,14 +67,26 @@ def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done,
 
 def _inspection(
     job: Job, storage: Storage, tell: Tell
-) -> "DownloadInspection | BackendInspection | _MeasuringInspection":
+) -> "DownloadInspection | BackendInspection | ProfilesInspection | _MeasuringInspection":
     match job:
         case DownloadImages():
             return DownloadInspection(job, storage, tell)
         case BuildBackend():
             return BackendInspection(job, storage, tell)
+        case MakeProfiles():
+            return _profiles_inspection(job, storage, tell)
         case RunCellProfiler():
             return _MeasuringInspection(job, storage, tell)
+
+
+def _profiles_inspection(job: MakeProfiles, storage: Storage, tell: Tell) -> "ProfilesInspection":
+    try:
+        from cellpainting.preflight.profiles import ProfilesInspection  # the only one that needs what a worker has
+    except ImportError as error:
+        raise CellPaintingError(
+            f"{error.name} is not installed, which platemaps are read with; pip install 'cellpainting[profiling]'"
+        ) from error
+    return ProfilesInspection(job, storage, tell)
 
 
 class _MeasuringInspection:
