@@ -88,6 +88,11 @@ test-plate: setup ## measure a plate of real images with published pipelines and
 test-peers: setup ## compare backends and profiles with those of cytominer-database and pycytominer
 	@pytest -m peers -n 0 tests/peers
 
+.PHONY: test-browser
+test-browser: setup ## look at pages in a real Chromium; needs root and Debian's or Ubuntu's packages unless chromium is there
+	@scripts/install_chromium.sh
+	@pytest -m browser -n 0 tests/report
+
 .PHONY: bench
 bench: setup ## measure, and print the tables of docs/benchmarks.md
 	@for benchmark in benchmarks/*.py; do python $$benchmark; done

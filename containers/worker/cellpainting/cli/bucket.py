@@ -11,9 +11,21 @@ from cellpainting.storage import FolderStorage, S3Storage, Storage
 BUCKET_NAME = "AWS_BUCKET"  # as in the README's set-up and in the containers
 
 
+def open_bucket(value: str | None) -> Storage | None:
+    """The bucket of that name, or the environment's; None if there is neither."""
+    named = value or os.environ.get(BUCKET_NAME)
+    if not named:
+        return None
+    return _open_named(value) if value else S3Storage(named)
+
+
 def _open(context: click.Context, parameter: click.Parameter, value: str | None) -> Storage:
     if value is None:
         return S3Storage(_bucket_of_environment(parameter))
+    return _open_named(value, parameter)
+
+
+def _open_named(value: str, parameter: click.Parameter | None = None) -> Storage:
     parts = urlsplit(value)
     if parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
         return S3Storage(parts.netloc)

@@ -18,6 +18,7 @@ COMMANDS = (
     "plan",
     "profile",
     "redrive",
+    "report",
     "status",
 )
 

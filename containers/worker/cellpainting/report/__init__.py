@@ -1,0 +1,1 @@
+"""The page about a plate, a batch or a run: one HTML file that needs nothing beside itself."""

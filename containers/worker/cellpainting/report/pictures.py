@@ -1,0 +1,119 @@
+"""Pictures of sites: with outlines, where the pipeline has saved such, else the channels in false colours."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import cv2
+import numpy as np
+
+from cellpainting.errors import DamagedImage, MissingInput
+from cellpainting.images.contact_sheet import COLOURS, TOGETHER
+from cellpainting.images.decode import decode
+from cellpainting.images.scaling import histogram, percentile_limits, scale_to_8bit
+from cellpainting.ledger import GroupResult, ImageSet
+from cellpainting.profiles.platemap import canonical_well
+from cellpainting.report.sources import PlateSources
+from cellpainting.storage import Storage
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+OUTLINED = re.compile(r"outline|overlay", re.IGNORECASE)  # what people call such pictures, and folders of them
+WORDS = re.compile(r"[A-Za-z0-9]+")
+SIDE_PX, JPEG_QUALITY = 320, 82  # about 20 kB
+WINDOW_PX = 540  # of a larger field, its middle: cells can be told apart
+DISPLAY_PERCENTILE = 0.5  # of pixels that are shown black, and as many full
+MOST_CHANNELS = 5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A site of which there can be a picture: `outlined` is the key of one with outlines, `images` of channels."""
+
+    image_set: ImageSet
+    storage: Storage
+    outlined: str | None
+    images: tuple[str, ...]
+
+    def draw(self) -> tuple[str, str] | None:
+        """The picture as a data: URI and what is seen on it; None if its files are not there, or damaged."""
+        with suppress(MissingInput, DamagedImage):
+            if self.outlined:
+                pixels = cv2.imdecode(np.frombuffer(self.storage.read(self.outlined), np.uint8), cv2.IMREAD_COLOR)
+                if pixels is not None:
+                    return _data_uri(pixels), "outlines as the pipeline drew them"
+            if self.images:
+                channels = {key: decode(self.storage.read(key)) for key in self.images[:MOST_CHANNELS]}
+                return _data_uri(_together(channels)), f"{len(channels)} channels in false colours"
+        return None
+
+
+def pictures_of(sources: PlateSources) -> Iterator[Picture]:
+    """Every site of the plate that was measured, in the order of the runs' plans."""
+    for run in sources.runs:
+        for manifest in run.manifests:
+            for group in manifest.groups:
+                for outcome in group.outcomes:
+                    if outcome.image_set.plate == sources.plate and outcome.state.is_success:
+                        yield _picture(outcome.image_set, group, run.bucket)
+
+
+def _picture(image_set: ImageSet, group: GroupResult, bucket: Storage) -> Picture:
+    drawn = [file.key for file in group.outputs if _is_outlined(file.key)]
+    if len(group.outcomes) > 1:
+        drawn = [key for key in drawn if _names(PurePosixPath(key).stem, image_set)]
+    images = tuple(key for key in image_set.files.split(" | ") if key and "://" not in key)
+    return Picture(image_set, bucket, min(drawn, default=None), images)
+
+
+def _is_outlined(key: str) -> bool:
+    path = PurePosixPath(key)
+    return path.suffix.lower() in PICTURES and bool(OUTLINED.search("/".join(path.parts[-2:])))
+
+
+def _names(text: str, image_set: ImageSet) -> bool:
+    """Whether a file's name tells of this well and site, such as `P1_A01_s2`."""
+    words = WORDS.findall(text)
+    is_well = any(canonical_well(word) == canonical_well(image_set.well) for word in words if canonical_well(word))
+    sites = {re.sub(r"^(s|f|fov|site)(?=\d)", "", word.lower()).lstrip("0") for word in words}
+    return is_well and (not image_set.site or image_set.site.lstrip("0") in sites)
+
+
+def _together(channels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Channels laid over each other, in BGR."""
+    dark = np.ones((*next(iter(channels.values())).shape, 3), np.float32)
+    for number, (key, image) in enumerate(channels.items()):
+        if image.shape != dark.shape[:2]:
+            raise DamagedImage(f"{key} has another size than its other channels")
+        bits = (
+            image
+            if image.dtype == np.uint8
+            else scale_to_8bit(image, percentile_limits(histogram(image), DISPLAY_PERCENTILE))
+        )
+        colour = np.array(_colour(key, number)[::-1], np.float32) / 255
+        dark *= 1 - TOGETHER * (bits[..., None].astype(np.float32) / 255) * colour
+    return ((1 - dark) * 255).astype(np.uint8)
+
+
+def _colour(key: str, number: int) -> tuple[int, int, int]:
+    """That of the dye whose name the file has, or the next of all."""
+    named = [colour for name, colour in COLOURS.items() if name in WORDS.findall(PurePosixPath(key).stem)]
+    return named[0] if named else list(COLOURS.values())[number % len(COLOURS)]
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    side = min(WINDOW_PX, *pixels.shape[:2])
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    small = cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return "data:image/jpeg;base64," + b64encode(encoded.tobytes()).decode()
+
+
+def spread(count: int, most: int) -> Sequence[int]:
+    """Positions of at most `most` of `count` things, evenly from first to last."""
+    if count <= most:
+        return range(count)
+    return sorted({round(step * (count - 1) / max(1, most - 1)) for step in range(most)})

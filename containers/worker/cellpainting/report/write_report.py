@@ -1,0 +1,48 @@
+"""Pages as files: one for a plate; for several, an overview and beside it a folder with a page each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from cellpainting.report.overview_page import overview_page
+from cellpainting.report.page import render_page
+from cellpainting.report.page_data import PageData, Verdict
+from cellpainting.report.plate_page import plate_page
+from cellpainting.report.sources import PlateSources
+from cellpainting.storage.folder import room_for
+
+Say = Callable[[str], None]
+
+
+def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[str], say: Say) -> Verdict:
+    """Write the page of a plate, or of several, to `path`; returns what they come to.
+
+    Raises
+    ------
+    InvalidRequest
+        If a feature is named that is not there.
+    StorageUnavailable, StorageFull
+        If a storage fails, or the disk is full.
+    """
+    if len(plates) == 1:
+        page = plate_page(plates[0], features)
+        _write(path, page)
+        return page.verdict
+    folder = path.with_name(f"{path.stem}_plates")
+    made = []
+    for sources in plates:
+        name = f"{sources.batch}_{sources.plate}.html" if sources.batch else f"{sources.plate}.html"
+        page = plate_page(sources, features)
+        _write(folder / name, replace(page, links={"all plates": f"../{quote(path.name)}"}))
+        made.append((sources, page, f"{quote(folder.name)}/{quote(name)}"))
+        say(f"{sources.plate}: {page.verdict}")
+    overview = overview_page(path.stem, made)
+    _write(path, overview)
+    return overview.verdict
+
+
+def _write(path: Path, page: PageData) -> None:
+    with room_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render_page(page), encoding="utf-8")

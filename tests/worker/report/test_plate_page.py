@@ -1,0 +1,171 @@
+"""What the page of a plate says is what there is in its results."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cellpainting.errors import InvalidRequest
+from cellpainting.report.page_data import Group, Layer, PageData, Verdict
+from cellpainting.report.plate_page import plate_page
+from tests.worker.profiled_plates import BATCH, NEGATIVE, WELLS, platemap_text, write_backend
+from tests.worker.report.workspaces import RUN, Workspace, make_usual_profiles, record_run
+
+FEATURE = "Nuclei_Texture_Contrast_DNA_3_00_256"
+
+
+@pytest.fixture(scope="module")
+def page(workspace: Workspace) -> PageData:
+    """The page of the plate that has everything."""
+    (sources,) = workspace.plates(f"backend/{BATCH}/P1", runs=[RUN])
+    return plate_page(sources, (FEATURE,))
+
+
+def layer(page: PageData, name: str) -> Layer:
+    assert page.plate
+    return next(one for one in page.plate.layers if one.name == name)
+
+
+def test_every_well_is_on_the_plate_with_its_state_treatment_and_control_type(page: PageData) -> None:
+    assert page.plate
+    assert (page.plate.rows, page.plate.columns) == (8, 12)
+    assert page.plate.wells == WELLS
+    assert set(layer(page, "state").values) == {"done"}
+    kinds = dict(zip(page.plate.wells, layer(page, "control type").values, strict=True))
+    assert {well for well, kind in kinds.items() if kind == "negcon"} == set(NEGATIVE)
+    assert Counter(kinds.values()) == {"negcon": 4, "trt": 8}
+    assert layer(page, "treatment").values[0] == "DMSO"
+
+
+def test_layers_of_features_are_the_normalized_profile(page: PageData, workspace: Workspace) -> None:
+    profile = pl.read_parquet(workspace.root / f"profiles/{BATCH}/P1/P1_normalized_negcon.parquet")
+    expected = dict(zip(profile["Metadata_Well"], profile[FEATURE], strict=True))
+    found = dict(zip(WELLS, layer(page, FEATURE).values, strict=True))
+    assert layer(page, FEATURE).group is Group.FEATURES
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_cells_are_counted_and_add_up(page: PageData) -> None:
+    assert layer(page, "cells").values == (2,) * len(WELLS)
+    figures = {figure.label: figure.value for figure in page.figures}
+    assert figures["cells"] == "24"
+    assert figures["image sets done"] == "12 of 12"
+
+
+def test_pictures_are_of_controls_first_and_have_the_outlines_of_the_pipeline(page: PageData) -> None:
+    assert (page.montages[0].treatment, page.montages[0].kind) == ("DMSO", "negcon")
+    assert {tile.well for tile in page.montages[0].tiles} == set(NEGATIVE)
+    tiles = [tile for montage in page.montages for tile in montage.tiles]
+    assert {tile.about for tile in tiles} == {"outlines as the pipeline drew them"}
+    assert len({tile.image for tile in tiles}) == len(tiles) == len(WELLS)
+    assert all(tile.image.startswith("data:image/jpeg;base64,") for tile in tiles)
+
+
+def test_the_profile_map_has_a_point_for_each_well_and_its_axes_explain_the_most(page: PageData) -> None:
+    assert page.profile_map
+    assert {point.well for point in page.profile_map.points} == set(WELLS)
+    spread = np.var([(point.x, point.y) for point in page.profile_map.points], axis=0)
+    assert spread[0] >= spread[1] > 0
+    assert page.profile_map.axes[0].startswith("PC 1 (")
+
+
+def test_replication_is_that_of_the_selected_profile(page: PageData) -> None:
+    assert page.replication
+    assert page.replication.profile == "normalized_feature_select_batch"
+    assert {one.treatment for one in page.replication.treatments} >= {"DMSO"}
+
+
+def test_each_stage_is_told_with_time_memory_and_price(page: PageData) -> None:
+    stages = {stage.name: stage for stage in page.stages}
+    assert list(stages) == [f"CellProfiler, {RUN}", "backend", "profiles"]
+    measuring = stages[f"CellProfiler, {RUN}"]
+    assert (measuring.seconds, measuring.peak_memory_mib, measuring.work) == (60.0, 900.0, "12 image sets")
+    assert measuring.usd == pytest.approx(0.048 / 60)
+    assert "On-Demand" in page.price_note
+
+
+def test_a_feature_that_is_not_there_is_refused_by_name(workspace: Workspace) -> None:
+    (sources,) = workspace.plates(f"backend/{BATCH}/P1")
+    with pytest.raises(InvalidRequest, match="no feature 'Cells_Nothing'"):
+        plate_page(sources, ("Cells_Nothing",))
+
+
+def test_a_plate_with_half_of_its_wells_failed_is_bad_and_names_them(workspace: Workspace, tmp_path: Path) -> None:
+    other = Workspace(tmp_path)
+    record_run(other, "P1", failed=dict.fromkeys(WELLS[::2], "b.tif is empty"))
+    (sources,) = other.plates(runs=[RUN])
+    page = plate_page(sources, ())
+    assert page.verdict is Verdict.BAD
+    assert page.reasons == ("measuring: 6 image sets are input damaged",)
+    assert Counter(layer(page, "state").values) == {"input_damaged": 6, "done": 6}
+    assert page.oddities[0].is_problem
+    assert page.oddities[0].items[0] == "P1-A01-1: b.tif is empty"
+    assert sum(len(montage.tiles) for montage in page.montages) == 6  # of those that were measured
+
+
+def test_a_run_that_has_not_begun_is_a_page_of_wells_that_were_not_run(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1")
+    workspace.bucket.delete(f"runs/{RUN}/shards/0.json")
+    (sources,) = workspace.plates(runs=[RUN])
+    page = plate_page(sources, ())
+    assert set(layer(page, "state").values) == {"not_run"}
+    assert (page.verdict, page.montages, page.profile_map) == (Verdict.BAD, (), None)
+    assert page.stages[0].seconds is None
+
+
+def test_an_empty_plate_has_a_page_that_says_so(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1", wells=("nowhere",))
+    (sources,) = workspace.plates(runs=[RUN])
+    page = plate_page(sources, ())
+    assert page.plate is None
+    assert page.verdict is Verdict.BAD
+    assert page.reasons == ("there is no well to show",)
+
+
+def test_channels_are_laid_over_each_other_where_there_are_no_outlines(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1", outlines=False)
+    (sources,) = workspace.plates(runs=[RUN])
+    tiles = [tile for montage in plate_page(sources, ()).montages for tile in montage.tiles]
+    assert len(tiles) == 12
+    assert {tile.about for tile in tiles} == {"2 channels in false colours"}
+
+
+def test_pictures_that_are_gone_or_damaged_are_left_out(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1", outlines=False)
+    workspace.bucket.delete("images/P1_A01_s1_DNA.png")
+    workspace.bucket.write("images/P1_A02_s1_DNA.png", b"no image")
+    (sources,) = workspace.plates(runs=[RUN])
+    (montage,) = plate_page(sources, ()).montages
+    assert montage.treatment == "all wells"
+    assert [tile.well for tile in montage.tiles] == list(WELLS[2:])
+
+
+def test_wells_that_are_empty_on_purpose_are_told_as_such(
+    tmp_path: Path,
+) -> None:
+    workspace = Workspace(tmp_path)
+    write_backend(tmp_path / "backend", "P1")
+    text = platemap_text().replace(b"A03\tT1\ttrt", b"A03\t\tempty")
+    make_usual_profiles(workspace, "P1", text)
+    (sources,) = workspace.plates(f"profiles/{BATCH}/P1")
+    page = plate_page(sources, ())
+    kinds = dict(zip(WELLS, layer(page, "control type").values, strict=True))
+    assert kinds["A03"] == "empty"
+    assert layer(page, "treatment").values[2] == "empty"
+
+
+def test_what_profiling_left_out_is_told_and_makes_the_plate_bad(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_backend(tmp_path / "backend", "P1")
+    make_usual_profiles(workspace, "P1", platemap_text(negative=()))
+    (sources,) = workspace.plates(f"profiles/{BATCH}/P1")
+    page = plate_page(sources, ())
+    assert page.verdict is Verdict.BAD
+    assert any("no negative control" in reason for reason in page.reasons)
+    assert page.profile_map  # of the profile that could be made
