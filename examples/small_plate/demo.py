@@ -1,4 +1,5 @@
-"""The main job on this machine: draw a small plate, measure it in a local cloud, compare with the truth.
+"""The main job on this machine: draw a small plate, measure it in a local cloud, compare with the truth; then make its
+backend, its profiles and the page about it.
 
     uv run python examples/small_plate/demo.py [--folder FOLDER] [--picture PATH]
 
@@ -26,6 +27,7 @@ from cellpainting.ledger import State, read_ledger  # noqa: E402
 from cellpainting.storage import FolderStorage  # noqa: E402
 from examples.small_plate.contact_sheet import Tile, draw_sheet  # noqa: E402
 from examples.small_plate.make_images import (  # noqa: E402
+    PLATEMAP,
     SMALL_PLATE,
     TRUTH,
     Site,
@@ -37,6 +39,7 @@ from examples.small_plate.make_images import (  # noqa: E402
 HERE = Path(__file__).resolve().parent
 PREFIX = "examples/small_plate"  # where the request expects the plate in the bucket
 PIPELINE = "small_plate.cppipe"
+BATCH = "small_batch"
 MAX_DIFFERENCE = 0.02  # of all cells: segmentation may join or split a few, on another machine too
 STATE_STYLES = {State.DONE: "green", State.NO_CELLS: "cyan"}
 CONDITIONS = {well: condition.name for well, condition in SMALL_PLATE.wells}
@@ -68,6 +71,15 @@ class Folders:
     def picture(self) -> Path:
         return self.root / "outlines.png"
 
+    @property
+    def workspace(self) -> Path:
+        """Backend and profiles, in folders named as the Cell Painting Gallery has them."""
+        return self.root / "workspace"
+
+    @property
+    def page(self) -> Path:
+        return self.root / f"{SMALL_PLATE.name}.html"
+
 
 @dataclass(frozen=True)
 class MeasuredSite:
@@ -84,7 +96,7 @@ class MeasuredSite:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit status."""
-    parser = argparse.ArgumentParser(description="Draw a small plate, measure it in a local cloud, compare.")
+    parser = argparse.ArgumentParser(description="Draw a small plate, measure it, compare, and make the page about it.")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "demo", help="where to work  [default: demo]")
     parser.add_argument("--picture", type=Path, help="where to put a second copy of the picture")
     options = parser.parse_args(arguments)
@@ -105,16 +117,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.copyfile(folders.picture, options.picture)
     print_sites(console, sites)
     print_places(console, folders, runs)
-    console.print(f"{time.monotonic() - started:.0f} s in all. Look at {shown(folders.picture)}", soft_wrap=True)
+    status = make_page(console, folders, runs)
+    if status:
+        console.print(f"The page was not made, status {status}; the lines above say why.", style="red")
+        return status
+    console.print(f"{time.monotonic() - started:.0f} s in all. Look at {shown(folders.page)}", soft_wrap=True)
     return 0 if difference(sites) <= MAX_DIFFERENCE else 1
 
 
 def run_in_local_cloud(folders: Folders) -> int:
     """Send the request as anybody would, with the command line; its progress goes to the terminal."""
-    command = [str(Path(sys.executable).with_name("cpb")), "local", "run", str(HERE / "request.json")]
-    command += ["--upload", f"{folders.plate}={PREFIX}"]
-    command += ["--download", f"{PREFIX}/results={folders.results}"]
-    command += ["--data", str(folders.cloud)]
+    arguments = ["--upload", f"{folders.plate}={PREFIX}"]
+    arguments += ["--download", f"{PREFIX}/results={folders.results}"]
+    arguments += ["--data", str(folders.cloud)]
+    return run_cpb("local", "run", str(HERE / "request.json"), *arguments)
+
+
+def make_page(console: Console, folders: Folders, runs: Sequence[RunRecord]) -> int:
+    """From what was measured to the page, by commands that anybody would type; the status of the first that fails."""
+    backend, profiles = folders.workspace / "backend", folders.workspace / "profiles"
+    plate = backend / BATCH / SMALL_PLATE.name
+    commands = (
+        ("ingest", shown(folders.results), "-o", shown(backend), "--batch", BATCH),
+        ("profile", "--backend", shown(plate), "--platemap", shown(folders.plate / PLATEMAP), "-o", shown(profiles)),
+        (
+            "report",
+            *(run.run_id for run in runs),
+            shown(plate),
+            "--bucket",
+            shown(folders.bucket),
+            "-o",
+            shown(folders.page),
+        ),
+    )
+    for arguments in commands:
+        console.print(f"cpb {' '.join(arguments)}", style="bold", soft_wrap=True)
+        if status := run_cpb(*arguments):
+            return status
+    return 0
+
+
+def run_cpb(*arguments: str) -> int:
+    """Run our own command as anybody would; its exit status."""
+    command = [str(Path(sys.executable).with_name("cpb")), *arguments]
     with subprocess.Popen(command) as process:
         try:
             return process.wait()
@@ -195,6 +240,7 @@ def print_places(console: Console, folders: Folders, runs: Sequence[RunRecord]) 
         places.add_row("manifest", shown(folders.bucket / keys.shard(0)))
         places.add_row("log", shown(folders.bucket / keys.log(0)))
     places.add_row("truth", shown(folders.plate / TRUTH))
+    places.add_row("picture", shown(folders.picture))
     console.print(places)
 
 

@@ -1,8 +1,8 @@
 """Draw a small plate of Cell-Painting-like images whose cell count is known.
 
 Five channels per site, 16-bit TIFF, named `<plate>_<well>_s<site>_<channel>.tif`, in a folder per plate row, and
-a table `truth.csv` beside that folder. A site depends on its own seed only, so it comes out the same whatever
-else is drawn, and in whatever order.
+tables `truth.csv` and `platemap.txt` beside that folder. A site depends on its own seed only, so it comes out the same
+whatever else is drawn, and in whatever order.
 
     python examples/small_plate/make_images.py FOLDER
 """
@@ -28,6 +28,7 @@ Plane = NDArray[np.float32]
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 IMAGES = "images"
 TRUTH = "truth.csv"
+PLATEMAP = "platemap.txt"
 MAX_TRIES = 20_000  # places tried per site before the condition is called too crowded
 EDGE_SOFTNESS = 0.10  # width of a nucleus' rim, as a share of its radius
 CELL_GAP = 0.02  # gap between neighbours, as a share of a cell's radius
@@ -36,12 +37,13 @@ NOWHERE = 9.0  # distance, in cell radii, of a pixel that no cell reaches
 
 @dataclass(frozen=True)
 class Condition:
-    """How the cells of a well look: their mean number per site, and lengths in px."""
+    """How the cells of a well look: their mean number per site, and lengths in px. `control_type` is the platemap's."""
 
     name: str
     cells: int
     nucleus_radius_px: float
     cell_radius_px: float
+    control_type: str
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,9 @@ class Shapes:
         return np.asarray(inside, np.float32)
 
 
-CONTROL = Condition("control", cells=36, nucleus_radius_px=12.5, cell_radius_px=33)
-TREATED = Condition("treated", cells=14, nucleus_radius_px=18, cell_radius_px=56)
-EMPTY = Condition("empty", cells=0, nucleus_radius_px=12.5, cell_radius_px=33)
+CONTROL = Condition("control", cells=36, nucleus_radius_px=12.5, cell_radius_px=33, control_type="negcon")
+TREATED = Condition("treated", cells=14, nucleus_radius_px=18, cell_radius_px=56, control_type="trt")
+EMPTY = Condition("empty", cells=0, nucleus_radius_px=12.5, cell_radius_px=33, control_type="empty")
 
 SMALL_PLATE = Plate(
     name="SmallPlate",
@@ -297,7 +299,14 @@ def write_plate(plate: Plate, folder: Path) -> tuple[Site, ...]:
     with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), mp_context=start) as pool:
         sites = tuple(pool.map(write_site, *zip(*jobs, strict=True)))
     write_if_new(folder / TRUTH, b"".join(_truth_lines(sites)))
+    write_if_new(folder / PLATEMAP, platemap(plate).encode())
     return sites
+
+
+def platemap(plate: Plate) -> str:
+    """What is in each well, divided by tabs as profiling-recipe has it."""
+    rows = [(well, condition.name, condition.control_type) for well, condition in plate.wells]
+    return "".join("\t".join(row) + "\n" for row in (("well_position", "treatment", "control_type"), *rows))
 
 
 def _truth_lines(sites: Sequence[Site]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from cellpainting.ledger import Cause, State
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 from tests.local.conftest import LocalUp, start_local_up
 from tests.worker.jump.small_jump import serving_gallery, serving_release
+from tests.worker.profiled_plates import platemap_text, write_backend
 
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
@@ -43,7 +44,8 @@ LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
 SET_CELLPROFILER = "export CELLPROFILER=$PWD/.cellprofiler/bin/cellprofiler"
 LOCAL_RUN = "cpb local run "
 # How the blocks of these sections begin.
-WHOLE_PLATE, INGEST, OWN_CLUSTER, JUMP = "cpb preflight ", "cpb ingest ", SET_CELLPROFILER, "cpb jump metadata "
+WHOLE_PLATE, INGEST, PROFILE = "cpb preflight ", "cpb ingest ", "cpb profile "
+OWN_CLUSTER, JUMP = SET_CELLPROFILER, "cpb jump metadata "
 WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
 
 
@@ -83,7 +85,8 @@ def shell(script: list[str], folder: Path, environment: dict[str, str] | None = 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
     handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
-    handled |= {*block_of(WHOLE_PLATE), *block_of(INGEST), *block_of(OWN_CLUSTER), *block_of(JUMP)}
+    for first in (WHOLE_PLATE, INGEST, PROFILE, OWN_CLUSTER, JUMP):
+        handled |= set(block_of(first))
     unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
     assert unknown == []
     assert handled <= set(commands())
@@ -167,6 +170,15 @@ def test_whole_plate_is_checked_sent_watched_and_sent_again(reader: Path, up: Lo
     assert (reader / "backend" / "P1" / "P1.sqlite").exists()
 
 
+def test_a_backend_becomes_profiles_and_a_page(tmp_path: Path) -> None:
+    write_backend(tmp_path / "workspace" / "backend", "BR00117035", batch="batch1")
+    (tmp_path / "platemap.txt").write_bytes(platemap_text())
+    printed = shell(block_of(PROFILE), tmp_path)
+    assert "6 profiles of 1 plates, 0 not made" in printed
+    assert "look at it: BR00117035.html" in printed
+    assert (tmp_path / "BR00117035.html").stat().st_size > 50_000
+
+
 @pytest.mark.cellprofiler
 def test_whole_plate_is_measured_without_aws(reader: Path, cellprofiler: CellProfiler) -> None:
     set_cellprofiler, *commands_of_block = block_of(OWN_CLUSTER)
@@ -235,6 +247,8 @@ def known_fields() -> list[str]:
         {"pipeline": "p.cppipe", "input": "i", "output": "o"},
         {"job_type": "download_images", "load_data": "l.csv", "output": "o"},
         {"job_type": "build_backend", "analysis": "a", "output": "o", "batch": "b", "plate": "p"},
+        {"job_type": "make_profiles", "config": "c.yml"},
+        {"job_type": "make_profiles", "backend": "b/p", "platemap": "m.txt", "output": "o"},
     ]
     known: dict[str, None] = {}
     for request in requests:
@@ -315,7 +329,10 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
     text = README.read_text()
-    assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == ["docs/images/demo_outlines.png"]
+    assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == [
+        "docs/images/demo_outlines.png",
+        "docs/images/demo_page.png",
+    ]
     assert "262 cells counted, 262 drawn" in text
     for request in blocks(README, "json"):
         assert json.loads(request)["output"].startswith("results/")  # not inside the mounted folder

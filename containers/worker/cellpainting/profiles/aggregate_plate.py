@@ -93,14 +93,24 @@ class PlateBackend:
 
     def wells(self) -> list[str]:
         """All wells of which there is an image set."""
-        return sorted({image.well for image in read_images(self.open()).values()})
+        return sorted({image.well for image in read_images(self.open_images()).values()})
 
     def open(self) -> Backend:
         """The tables, to read."""
-        if f"{IMAGE}.{PARQUET}" not in self._files:
-            return open_backend(self._local(f"{self._plate}.{SQLITE}"))
-        folders = {self._local(name).parent for name in self._tables}
-        return open_backend(folders.pop())
+        for name in self._tables if self._has_files else ():
+            self._local(name)
+        return self.open_images()
+
+    def open_images(self) -> Backend:
+        """The same, of which the table of image sets is sure to be there: from a bucket, no other one is fetched."""
+        if self._has_files:
+            return open_backend(self._local(f"{IMAGE}.{PARQUET}").parent)
+        return open_backend(self._local(f"{self._plate}.{SQLITE}"))
+
+    @property
+    def _has_files(self) -> bool:
+        """Whether each table is a file of its own."""
+        return f"{IMAGE}.{PARQUET}" in self._files
 
     def _has_it(self, step: AggregateStep) -> bool:
         """Whether the backend's own profile is what the step would make."""
@@ -110,7 +120,7 @@ class PlateBackend:
     def _read_by(self, step: AggregateStep) -> Sequence[str]:
         if self._has_it(step):
             return [f"{self._plate}.{PARQUET}"]
-        return self._tables if f"{IMAGE}.{PARQUET}" in self._files else [f"{self._plate}.{SQLITE}"]
+        return self._tables if self._has_files else [f"{self._plate}.{SQLITE}"]
 
     def _source(self, name: str) -> Source:
         item: StoredObject = self._files[name]

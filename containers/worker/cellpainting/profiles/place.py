@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cellpainting.errors import MissingInput
 from cellpainting.storage import FolderStorage, Storage
 
 
@@ -42,7 +43,11 @@ class Place:
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
-        return any(item.key == self.key(name) for item in self.storage.list(str(Path(self.key(name)).parent)))
+        try:
+            self.storage.stat(self.key(name))
+        except MissingInput:
+            return False
+        return True
 
     def local(self, name: str, scratch: Path) -> Path:
         """A file to read, where it is or as a copy in `scratch`."""

@@ -45,7 +45,7 @@ def correlation_picture(batch: str, plate: str) -> str:
 
 def write_well_quality(backend: PlateBackend, batch: str, plate: str, output: Place) -> None:
     """Judge the images of a plate's wells, as CSV and JSON."""
-    quality = plate_quality(backend.open(), plate)
+    quality = plate_quality(backend.open_images(), plate)
     _write(output, f"{WELLS}/{batch}/{plate}.csv", quality.to_csv())
     _write(output, well_quality_file(batch, plate), quality.to_json())
 

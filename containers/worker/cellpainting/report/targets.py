@@ -1,6 +1,7 @@
 """From what a user names, runs and folders, to the plates in them."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from cellpainting.errors import InvalidRequest
 from cellpainting.jobs import BuildBackend, MakeProfiles, RunCellProfiler, parse_job
 from cellpainting.jobs.run_record import RUNS, RunKeys
 from cellpainting.ledger import Manifest, read_ledger
+from cellpainting.ledger.reader import READERS
 from cellpainting.ledger.runs import read_request
 from cellpainting.profiles.place import Place
 from cellpainting.profiles.request import open_request, usual_backend
@@ -88,8 +90,7 @@ class Targets:
         elif isinstance(job, MakeProfiles):
             self._add_profiles(job, bucket)
         elif isinstance(job, RunCellProfiler):
-            manifests = [Manifest.from_json(bucket.read(item.key)) for item in bucket.list(RunKeys(run_id).shards)]
-            self._runs[run_id] = RunSource(bucket, run_id, job, read_ledger(bucket, run_id), tuple(manifests))
+            self._runs[run_id] = RunSource(bucket, run_id, job, read_ledger(bucket, run_id), _manifests(bucket, run_id))
         else:
             raise InvalidRequest(f"run {run_id} is a {job.job_type} job, which measures no plate; name another run")
 
@@ -126,6 +127,12 @@ class Targets:
                 if run_id not in self._runs:
                     with suppress(InvalidRequest):  # a run of another bucket
                         self._add_run(self._bucket, run_id)
+
+
+def _manifests(bucket: Storage, run_id: str) -> tuple[Manifest, ...]:
+    keys = [item.key for item in bucket.list(RunKeys(run_id).shards)]
+    with ThreadPoolExecutor(READERS) as readers:
+        return tuple(map(Manifest.from_json, readers.map(bucket.read, keys)))
 
 
 def _unplaced(
