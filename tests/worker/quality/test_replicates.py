@@ -200,7 +200,8 @@ def test_wells_on_a_plate_without_controls_are_not_called_perfect() -> None:
 def test_too_few_controls_for_any_p_value_are_told() -> None:
     quality = quality_of(profiles_of(plate_of(wells=2, controls=2), strength=3.0))
     (remark,) = quality.remarks
-    assert remark.startswith("12 treatments have so few negative controls")
+    assert remark.startswith("12 of 12 treatments have so few replicates and negative controls")
+    assert quality.significant is None
 
 
 def test_one_treatment_has_no_others_to_be_compared_with() -> None:

@@ -38,3 +38,10 @@ def test_categories_and_too_few_wells_have_no_edge_effect() -> None:
     state = Layer("state", Group.LEDGER, ("done",) * len(PLACES), is_category=True)
     few = of_values(*(1.0 if number < 3 else None for number in range(len(PLACES))))
     assert edge_effects([state, few], PLACES) == ()
+
+
+def test_the_strongest_effect_comes_first() -> None:
+    weak = [100.0 + (number % 5) if inner else 105.0 for number, inner in enumerate(INNER)]
+    strong = [100.0 + (number % 5) if inner else 82.0 for number, inner in enumerate(INNER)]
+    effects = edge_effects([of_values(*weak), of_values(*strong)], PLACES)
+    assert [effect.edge for effect in effects] == [82.0, 105.0]

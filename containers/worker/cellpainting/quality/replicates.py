@@ -109,16 +109,23 @@ def replicate_quality(profiles: Profiles, treatment: str, controls: Controls) ->
     """
     found = replicate_wells(profiles, treatment, controls)
     correlations, precisions = replicate_correlations(found), replicate_precisions(found)
-    corrected = [one.corrected_p_value for one in precisions.groups.values()]
     return ReplicateQuality(
         treatment_column=treatment,
         percent_replicating=correlations.score,
         threshold=correlations.threshold,
         null=correlations.null,
-        significant=sum(p < SIGNIFICANT for p in corrected) / len(corrected) if corrected else None,
+        significant=_significant(precisions),
         treatments=tuple(_treatments(found, correlations, precisions)),
         remarks=(*found.remarks, *_remarks(found, correlations, precisions, controls)),
     )
+
+
+def _significant(precisions: Precisions) -> float | None:
+    """Not known where there are so few wells that no treatment could be told from controls, whatever it does."""
+    corrected = [one.corrected_p_value for one in precisions.groups.values()]
+    if len(corrected) == precisions.by_chance:
+        return None
+    return sum(p < SIGNIFICANT for p in corrected) / len(corrected)
 
 
 def _treatments(
@@ -163,6 +170,7 @@ def _remarks(
         )
     if precisions.by_chance:
         yield (
-            f"{precisions.by_chance:,} treatments have so few negative controls that chance alone gives them the best "
-            "mean average precision in more than 1 of 20 cases: their p-values are too small."
+            f"{precisions.by_chance:,} of {len(precisions.groups):,} treatments have so few replicates and negative "
+            "controls that chance alone gives them the best mean average precision in more than 1 of 20 cases: their "
+            "p-values are too small."
         )

@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cellpainting.report.page_data import EdgeEffect, Group, Montage, PageData, Plate
+from cellpainting.report.page_data import Group, PageData, Plate
 from cellpainting.report.page_text import FILTERS
 
 ASSETS = Path(__file__).with_name("assets")
@@ -56,10 +55,7 @@ def render_page(data: PageData) -> str:
         scripts=scripts,
         script_sources=" ".join(_source(script) for script in scripts),
         drawn=_drawn(data),
-        edge_effects=_worst_first(data.plate),
         notable=NOTABLE,
-        montages=_controls_first(data.montages),
-        oddities=sorted(data.oddities, key=lambda one: not one.is_problem),
     )
 
 
@@ -101,12 +97,3 @@ def _short(value: Any) -> Any:
         case list() | tuple():
             return [_short(member) for member in value]
     return value
-
-
-def _worst_first(plate: Plate | None) -> list[EdgeEffect]:
-    effects = plate.edge_effects if plate else ()
-    return sorted(effects, key=lambda one: -abs(one.deviations or 0.0))
-
-
-def _controls_first(montages: Sequence[Montage]) -> list[Montage]:
-    return sorted(montages, key=lambda one: one.kind == "trt")

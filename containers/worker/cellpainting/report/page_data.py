@@ -194,7 +194,8 @@ class PlateLine:
 class PageData:
     """A page: of one plate, or of several with `plates` and no `plate`.
 
-    `reasons` say why the verdict is not good, one each. `price_note` says what prices are based on.
+    `reasons` say why the verdict is not good, one each. `price_note` says what prices are based on. Lists are shown in
+    their own order.
     """
 
     title: str
