@@ -11,7 +11,7 @@ from cellpainting.errors import InvalidRequest
 from cellpainting.report.page_data import Group, Layer, PageData, Verdict
 from cellpainting.report.plate_page import plate_page
 from tests.worker.profiled_plates import BATCH, NEGATIVE, WELLS, platemap_text, write_backend
-from tests.worker.report.workspaces import RUN, Workspace, make_usual_profiles, record_run
+from tests.worker.report.workspaces import RUN, Workspace, make_usual_profiles, make_workspace, record_run
 
 FEATURE = "Nuclei_Texture_Contrast_DNA_3_00_256"
 
@@ -158,6 +158,13 @@ def test_wells_that_are_empty_on_purpose_are_told_as_such(
     kinds = dict(zip(WELLS, layer(page, "control type").values, strict=True))
     assert kinds["A03"] == "empty"
     assert layer(page, "treatment").values[2] == "empty"
+
+
+def test_negative_controls_of_another_column_are_told_as_such(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, "P1", controls="{column: broad_sample, negative: [DMSO]}")
+    (sources,) = workspace.plates(f"backend/{BATCH}/P1")
+    kinds = dict(zip(WELLS, layer(plate_page(sources, ()), "control type").values, strict=True))
+    assert {well for well, kind in kinds.items() if kind == "negcon"} == set(NEGATIVE)
 
 
 def test_what_profiling_left_out_is_told_and_makes_the_plate_bad(tmp_path: Path) -> None:

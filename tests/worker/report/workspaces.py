@@ -48,19 +48,20 @@ class Workspace:
         return targets.plates()
 
 
-def make_workspace(root: Path, *plates: str) -> Workspace:
-    """Backends and profiles of some plates, with features chosen for all of a batch."""
-    workspace = Workspace(root)
+def make_workspace(root: Path, *plates: str, controls: str = "{}") -> Workspace:
+    """Backends and profiles of some plates, with features chosen for all of a batch; `controls` as a configuration says
+    which they are.
+    """
     for plate in plates:
         write_backend(root / "backend", plate)
     data = Place(FolderStorage(root))
     put_metadata(data.storage, "", *plates)
-    text = config_text(*plates).replace(b"feature_select: ", b"quality_control: {perform: true}\nfeature_select: ")
-    data.storage.write("batch.yml", text)
+    steps = f"quality_control: {{perform: true}}\ncontrols: {controls}\nfeature_select: ".encode()
+    data.storage.write("batch.yml", config_text(*plates).replace(b"feature_select: ", steps))
     config, places = of_configuration(PlacedFile(data, "batch.yml"), data, None)
     report = make_profiles(config, places, Tell())
     assert report.is_complete, report.problems
-    return workspace
+    return Workspace(root)
 
 
 def make_usual_profiles(workspace: Workspace, plate: str, platemap: bytes | None = None) -> None:
