@@ -1,5 +1,6 @@
 """What the page of a plate says is what there is in its results."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cellpainting.errors import InvalidRequest
+from cellpainting.errors import DamagedTable, InvalidRequest
 from cellpainting.report.page_data import Group, Layer, PageData, Verdict
 from cellpainting.report.plate_page import plate_page
 from tests.worker.profiled_plates import BATCH, NEGATIVE, WELLS, platemap_text, write_backend
@@ -103,6 +104,34 @@ def test_a_plate_with_half_of_its_wells_failed_is_bad_and_names_them(workspace: 
     assert page.oddities[0].is_problem
     assert page.oddities[0].items[0] == "P1-A01-1: b.tif is empty"
     assert sum(len(montage.tiles) for montage in page.montages) == 6  # of those that were measured
+
+
+def test_a_profile_that_can_be_made_no_more_is_not_shown(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_backend(tmp_path / "backend", "P1")
+    make_usual_profiles(workspace, "P1")
+    make_usual_profiles(workspace, "P1", platemap_text(negative=()))
+    (sources,) = workspace.plates(f"profiles/{BATCH}/P1")
+    assert (tmp_path / f"profiles/{BATCH}/P1/P1_normalized_negcon.parquet").exists()
+    assert "_normalized_negcon" not in sources.reports
+    assert sources.selected == "_normalized_feature_select_plate"
+
+
+@pytest.mark.parametrize("name", ["backend/B1/P1/P1_ingest.json", "quality_control/wells/B1/P1.json"])
+def test_a_report_of_another_version_is_taken_for_none(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    shutil.copytree(workspace.root, tmp_path / "w")
+    (tmp_path / "w" / name).write_text('{"new": 1}')
+    (sources,) = Workspace(tmp_path / "w").plates(f"profiles/{BATCH}/P1")
+    assert plate_page(sources, ()).plate
+
+
+def test_a_damaged_profile_is_told_by_name(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(workspace.root, tmp_path / "w")
+    damaged = tmp_path / "w" / f"profiles/{BATCH}/P1/P1_normalized_negcon.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    (sources,) = Workspace(tmp_path / "w").plates(f"profiles/{BATCH}/P1")
+    with pytest.raises(DamagedTable, match=r"P1_normalized_negcon\.parquet cannot be read"):
+        plate_page(sources, ())
 
 
 def test_a_run_that_has_not_begun_is_a_page_of_wells_that_were_not_run(tmp_path: Path) -> None:

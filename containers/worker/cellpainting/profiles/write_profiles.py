@@ -3,8 +3,9 @@
 import io
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-from cellpainting.errors import InvalidTable
+from cellpainting.errors import DamagedTable, InvalidTable
 from cellpainting.profiles.config import Format
 from cellpainting.profiles.decimal_text import to_significant_digits
 from cellpainting.profiles.names import IMAGE_COLUMNS, METADATA, PLATE, WELL
@@ -40,8 +41,15 @@ def write_profiles(
 
 
 def read_parquet(path: Path) -> Profiles:
-    """Read what `write_profiles` wrote, in full."""
-    return of_polars(pl.read_parquet(path))
+    """Read what `write_profiles` wrote, in full.
+
+    Raises
+    ------
+    DamagedTable
+        If it is not there, or not whole.
+    """
+    with _reading(path):
+        return of_polars(pl.read_parquet(path))
 
 
 def read_csv(path: Path, name: str) -> Profiles:
@@ -65,8 +73,24 @@ def read_csv(path: Path, name: str) -> Profiles:
 
 
 def read_features(path: Path) -> tuple[str, ...]:
-    """The names of the features that `read_parquet` would read."""
-    return _features_of(pl.read_parquet_schema(path))
+    """The names of the features that `read_parquet` would read.
+
+    Raises
+    ------
+    DamagedTable
+        If it is not there, or not whole.
+    """
+    with _reading(path):
+        return _features_of(pl.read_parquet_schema(path))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise DamagedTable(f"{path} cannot be read ({told}); make the profile again, with --force") from error
 
 
 def of_polars(frame: pl.DataFrame) -> Profiles:

@@ -24,6 +24,7 @@ from cellpainting.report.treatments import Naming, Treatment, treatments_of
 from cellpainting.scratch import scratch_folder
 from cellpainting.storage import Storage
 
+NONE = (MissingInput, KeyError, TypeError, ValueError)  # no such report, or one of another program or version
 NEGCON = "_normalized_negcon"
 WHOLE = "_normalized"
 SELECTED = "_normalized_feature_select"
@@ -68,7 +69,7 @@ class PlateSources:
         """The report on the backend."""
         if self.backend is None:
             return None
-        with suppress(MissingInput):
+        with suppress(*NONE):
             return IngestReport.from_json(self.backend.read(f"{self.plate}{INGEST_REPORT}"))
         return None
 
@@ -92,11 +93,18 @@ class PlateSources:
         for item in self._profiles.storage.list(self._profiles.prefix):
             name = PurePosixPath(item.key)
             if name.suffix == REPORT and name.stem.startswith(self.plate):
-                with suppress(KeyError, TypeError, ValueError):  # a JSON file of somebody else
+                with suppress(*NONE):
                     reports[name.stem.removeprefix(self.plate)] = ProfileReport.from_json(
                         self._profiles.storage.read(item.key)
                     )
-        return reports
+        return {name: report for name, report in reports.items() if self._is_current(report)}
+
+    def _is_current(self, report: ProfileReport) -> bool:
+        """Whether a profile is there by the configuration, and not left from an earlier one that could be made then."""
+        making = self.making
+        if making is None or (self.batch, self.plate) not in making.plates:
+            return True
+        return report.profile in making.profiles
 
     @cached_property
     def making(self) -> MakingReport | None:
@@ -104,7 +112,7 @@ class PlateSources:
         if self._profiles is None:
             return None
         for place in (self._profiles, self._profiles.above(2)):  # of the plate, or of a configuration
-            with suppress(MissingInput, KeyError, TypeError, ValueError):
+            with suppress(*NONE):
                 return MakingReport.from_json(place.read(SUMMARY))
         return None
 
@@ -113,7 +121,7 @@ class PlateSources:
         """What the images of each well are like."""
         if self._root is None:
             return None
-        with suppress(MissingInput):
+        with suppress(*NONE):
             return PlateQuality.from_json(self._root.read(well_quality_file(self.batch, self.plate)))
         return None
 
@@ -131,7 +139,7 @@ class PlateSources:
             return None
         names = (f"{self.batch}/{self.plate}", f"{self.batch}/{self.batch}", "all")
         for name in names:
-            with suppress(MissingInput):
+            with suppress(*NONE):
                 return ReplicateQuality.from_json(self._root.read(replicate_quality_file(f"{name}{self.selected}")))
         return None
 
