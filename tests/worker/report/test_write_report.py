@@ -1,6 +1,7 @@
 """`cpb report` writes one file for a plate, and for several one above them with links."""
 
 import re
+import shutil
 from pathlib import Path
 from uuid import uuid4
 
@@ -51,6 +52,22 @@ def test_a_workspace_in_a_bucket_gives_the_page_that_one_in_a_folder_does(
     here = cpb_report(workspace.root / f"backend/{BATCH}/P1", "-o", tmp_path / "here.html")
     assert (there.return_value, here.return_value) == (0, 0)
     assert (tmp_path / "there.html").read_text() == (tmp_path / "here.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["P1_normalized_negcon", "P1_augmented", "P1_normalized_feature_select_batch"])
+def test_one_plate_of_several_that_cannot_be_read_has_a_page_that_says_so(
+    workspace: Workspace, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(workspace.root, tmp_path / "w")
+    damaged = tmp_path / "w" / f"profiles/{BATCH}/P1/{name}.parquet"
+    damaged.write_bytes(b"")
+    ended = cpb_report(tmp_path / "w" / "backend", "-o", tmp_path / "all.html")
+    assert ended.return_value == 1
+    assert "not shown: " in ended.output
+    assert f"{name}.parquet cannot be read" in ended.output
+    assert f"{name}.parquet cannot be read" in (tmp_path / f"all_plates/{BATCH}_P1.html").read_text()
+    assert "cannot be read" not in (tmp_path / f"all_plates/{BATCH}_P2.html").read_text()
+    assert "P1: bad" in ended.output
 
 
 def test_features_are_named_with_commas_between_them(workspace: Workspace, tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def report(targets: tuple[str, ...], output: Path, bucket: str | None, features:
     """Make one self-contained HTML page of a plate, a batch or a run.
 
     A target is the id of a run, or a folder: a plate's backend or profiles, or one above several. What belongs together
-    is found by itself where it lies as the Cell Painting Gallery has it; several targets are put together by plate.
+    is found by itself where it lies as the Cell Painting Gallery has it; several targets are put together by plate. The
+    exit status is 0 whatever the plate is like, and 1 if results cannot be read.
 
     Example: cpb report workspace/backend/batch1/BR00117035 -o BR00117035.html
     """
@@ -43,7 +44,10 @@ def report(targets: tuple[str, ...], output: Path, bucket: str | None, features:
         else:
             found.add_run(target)
     plates = found.plates()
-    verdict = write_report(plates, output, tuple(filter(None, (features or "").split(","))), click.echo)
-    click.echo(f"{len(plates)} plates: {verdict}" if len(plates) > 1 else f"{plates[0].plate}: {verdict}")
+    written = write_report(plates, output, tuple(filter(None, (features or "").split(","))), click.echo)
+    for problem in written.problems:
+        click.echo(f"not shown: {problem}")
+    name = plates[0].plate if len(plates) == 1 else f"{len(plates)} plates"
+    click.echo(f"{name}: {written.verdict}")
     click.echo(f"look at it: {output}")
-    return 0
+    return 1 if written.problems else 0

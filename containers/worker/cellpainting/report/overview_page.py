@@ -1,11 +1,13 @@
 """Several plates on one page, each with a link to its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
 
+from cellpainting.errors import DamagedTable
 from cellpainting.profiles.profiles import Profiles, stack
 from cellpainting.report.page_data import Figure, Oddity, PageData, PlateLine, ProfileMap, Replication, Stage, Verdict
 from cellpainting.report.plate_page import replication_of
@@ -52,7 +54,7 @@ def _line(sources: PlateSources, page: PageData, href: str) -> PlateLine:
         image_sets=len(sources.outcomes),
         image_sets_done=sum(one.state.is_success for one in sources.outcomes),
         wells=len(page.plate.wells) if page.plate else 0,
-        wells_flagged=flagged_wells(sources),
+        wells_flagged=flagged_wells(sources) if page.plate else 0,
         cells=sum(sources.ingest.objects.values()) if sources.ingest else None,
         percent_replicating=found.percent_replicating if found else None,
         mean_map=float(np.mean(precisions)) if precisions else None,
@@ -80,12 +82,19 @@ def _replication(plates: Sequence[PlateSources]) -> Replication | None:
 
 def _map(plates: Sequence[PlateSources]) -> ProfileMap | None:
     """All wells, by the features that every plate has kept."""
-    parts = [found for one in plates if one.selected and (found := one.profile(one.selected))]
+    parts = [found for one in plates if (found := _selected(one))]
     if not parts:
         return None
     common = set(parts[0].features).intersection(*(part.features for part in parts))
     kept: list[Profiles] = [part.keep(common) for part in parts]
     return profile_map(stack(kept), f"{len(parts)} plates", plates[0].naming)
+
+
+def _selected(plate: PlateSources) -> Profiles | None:
+    """The selected profile; a damaged one is told on the plate's own page."""
+    with suppress(DamagedTable):
+        return plate.profile(plate.selected) if plate.selected else None
+    return None
 
 
 def _problems(page: PageData) -> list[Oddity]:

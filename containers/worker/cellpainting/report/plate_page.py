@@ -8,7 +8,7 @@ from cellpainting.quality.replicates import ReplicateQuality
 from cellpainting.report.layers import plate_of
 from cellpainting.report.montages import montages_of
 from cellpainting.report.oddities import oddities_of
-from cellpainting.report.page_data import Figure, PageData, ProfileMap, Replicates, Replication
+from cellpainting.report.page_data import Figure, Oddity, PageData, ProfileMap, Replicates, Replication, Verdict
 from cellpainting.report.prices import ON_DEMAND
 from cellpainting.report.profile_map import profile_map
 from cellpainting.report.sources import PlateSources
@@ -16,11 +16,26 @@ from cellpainting.report.stages import stages_of
 from cellpainting.report.verdict import flagged_wells, verdict_of
 
 
+def unreadable_page(sources: PlateSources, reason: str) -> PageData:
+    """The page of a plate whose results are damaged."""
+    return PageData(
+        title=sources.plate,
+        subtitle=f"batch {sources.batch}" if sources.batch else "",
+        version=version("cellpainting"),
+        verdict=Verdict.BAD,
+        reasons=(reason,),
+        figures=(),
+        oddities=(Oddity("page", reason, is_problem=True),),
+    )
+
+
 def plate_page(sources: PlateSources, features: Sequence[str]) -> PageData:
     """The page of one plate. `features` are shown beside those that are chosen.
 
     Raises
     ------
+    DamagedTable
+        If a profile cannot be read.
     InvalidRequest
         If a feature is named that no profile has.
     StorageUnavailable

@@ -1,25 +1,36 @@
 """Pages as files: one for a plate; for several, an overview and beside it a folder with a page each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from cellpainting.errors import DamagedTable
 from cellpainting.report.overview_page import overview_page
 from cellpainting.report.page import render_page
 from cellpainting.report.page_data import PageData, Verdict
-from cellpainting.report.plate_page import plate_page
+from cellpainting.report.plate_page import plate_page, unreadable_page
 from cellpainting.report.sources import PlateSources
 from cellpainting.storage.folder import room_for
 
 Say = Callable[[str], None]
 
 
-def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[str], say: Say) -> Verdict:
-    """Write the page of a plate, or of several, to `path`; returns what they come to.
+@dataclass(frozen=True)
+class Written:
+    """What the plates come to, and the problems of those whose results cannot be read."""
+
+    verdict: Verdict
+    problems: tuple[str, ...] = ()
+
+
+def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[str], say: Say) -> Written:
+    """Write the page of a plate, or of several, to `path`. Of several, one that cannot be read has a page that says so.
 
     Raises
     ------
+    DamagedTable
+        If the only plate cannot be read.
     InvalidRequest
         If a feature is named that is not there.
     StorageUnavailable, StorageFull
@@ -28,18 +39,22 @@ def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[
     if len(plates) == 1:
         page = plate_page(plates[0], features)
         _write(path, page)
-        return page.verdict
+        return Written(page.verdict)
     folder = path.with_name(f"{path.stem}_plates")
-    made = []
+    made, problems = [], []
     for sources in plates:
+        try:
+            page = plate_page(sources, features)
+        except DamagedTable as error:
+            problems.append(str(error))
+            page = unreadable_page(sources, str(error))
         name = f"{sources.batch}_{sources.plate}.html" if sources.batch else f"{sources.plate}.html"
-        page = plate_page(sources, features)
         _write(folder / name, replace(page, links={"all plates": f"../{quote(path.name)}"}))
         made.append((sources, page, f"{quote(folder.name)}/{quote(name)}"))
         say(f"{sources.plate}: {page.verdict}")
     overview = overview_page(path.stem, made)
     _write(path, overview)
-    return overview.verdict
+    return Written(overview.verdict, tuple(problems))
 
 
 def _write(path: Path, page: PageData) -> None:
