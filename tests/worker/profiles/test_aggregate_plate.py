@@ -78,12 +78,15 @@ def test_cells_are_aggregated_as_by_pycytominer(backend: tuple[Path, str], metho
 def test_sqlite_is_aggregated_as_by_pycytominers_single_cells(backend: tuple[Path, str], method: Aggregate) -> None:
     folder, plate = backend
     database = folder / f"{plate}.sqlite"
-    theirs = SingleCells(
+    cells = SingleCells(
         sql_file=f"sqlite:///{database}",
         strata=["Metadata_Plate", "Metadata_Well"],
         image_cols=["TableNumber", "ImageNumber", "Metadata_Site"],
         aggregation_operation=method,
-    ).aggregate_profiles()
+    )
+    theirs = cells.aggregate_profiles()
+    cells.conn.close()  # it leaves its connections open
+    cells.engine.dispose()
     features = [name for name in theirs if name.startswith(COMPARTMENTS)]
     made = aggregate_backend(open_backend(database), method).to_pandas().set_index("Metadata_Well")
     ours = made.loc[theirs["Metadata_Well"]]
