@@ -12,6 +12,7 @@ from examples.small_plate.make_images import (
     CHANNELS,
     CONTROL,
     EMPTY,
+    PLATEMAP,
     SMALL_PLATE,
     TREATED,
     TRUTH,
@@ -98,8 +99,10 @@ def test_written_plate_is_read_back_and_left_untouched_the_second_time(tmp_path:
     assert read_truth(tmp_path / TRUTH) == sites == write_plate(plate, tmp_path)
     assert [path.stat().st_mtime_ns for path in files] == dates
     assert [str(path.relative_to(tmp_path)) for path in files] == sorted(
-        [f"images/row_{w[0]}/SmallPlate_{w}_s1_{c}.tif" for w in ("A01", "B02") for c in CHANNELS] + [TRUTH]
+        [f"images/row_{w[0]}/SmallPlate_{w}_s1_{c}.tif" for w in ("A01", "B02") for c in CHANNELS] + [PLATEMAP, TRUTH]
     )
+    platemap = (tmp_path / PLATEMAP).read_text().splitlines()
+    assert platemap[:2] == ["well_position\ttreatment\tcontrol_type", "A01\ttreated\ttrt"]
     assert [(site.well, site.cells > 0) for site in sites] == [("A01", True), ("B02", False)]
     image = draw_site(plate, "A01", 1)[1]["Mito"]
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "images/row_A/SmallPlate_A01_s1_Mito.tif"), image)
