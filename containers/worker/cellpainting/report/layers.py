@@ -7,6 +7,7 @@ import pandas as pd
 
 from cellpainting.ledger.plate_map import PlateMap, Well, plate_format, well_name, well_position
 from cellpainting.profiles.names import OBJECT_COUNT, WELL
+from cellpainting.profiles.platemap import canonical_well
 from cellpainting.profiles.profiles import Profiles
 from cellpainting.quality.well_quality import WellQuality
 from cellpainting.report.chosen_features import choose_features
@@ -31,7 +32,7 @@ def plate_of(sources: PlateSources, features: Sequence[str]) -> Plate | None:
     """
     states = PlateMap.of(sources.plate, sources.outcomes)
     counted = _rows_by_well(sources.annotated)
-    judged = {one.well: one for one in sources.quality.wells} if sources.quality else {}
+    judged = {canonical_well(one.well) or one.well: one for one in sources.quality.wells} if sources.quality else {}
     named = [*counted, *judged]
     places = sorted({*states.states, *(place for place in map(well_position, named) if place)})
     if not places:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from cellpainting.profiles.platemap import canonical_well
 from cellpainting.report.page_data import EdgeEffect, Oddity, Plate, Verdict
 from cellpainting.report.sources import PlateSources
 from cellpainting.report.treatments import EMPTY, Treatment
@@ -37,7 +38,8 @@ def _suspicious(sources: PlateSources, plate: Plate | None) -> Iterator[str]:
 def flagged_wells(sources: PlateSources) -> int:
     """How many wells have a flag, without those that are empty on purpose."""
     wells = sources.quality.wells if sources.quality else ()
-    return sum(bool(one.flags) and sources.treatments.get(one.well, Treatment()).kind != EMPTY for one in wells)
+    flagged = [canonical_well(one.well) or one.well for one in wells if one.flags]
+    return sum(sources.treatments.get(well, Treatment()).kind != EMPTY for well in flagged)
 
 
 def _strong(effects: Sequence[EdgeEffect]) -> Iterator[EdgeEffect]:

@@ -16,6 +16,7 @@ from cellpainting.profiles.profiles import Profiles
 from cellpainting.profiles.select_features import select_features
 from tests.worker.profiles.made_plates import NEGCON, assert_same, made_plate, negative
 
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 FEATURES = 5792
 MEASURED = "Metadata_Object_Count > 0"
 USUAL = NormalizeStep(method="mad_robustize", epsilon=1e-18)
