@@ -1,7 +1,9 @@
 """What the page of a plate says is what there is in its results."""
 
+import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 
 from cellpainting.errors import DamagedTable, InvalidRequest
+from cellpainting.ledger import Manifest
 from cellpainting.report.page_data import Group, Layer, PageData, Verdict
 from cellpainting.report.plate_page import plate_page
 from tests.worker.profiled_plates import BATCH, NEGATIVE, WELLS, platemap_text, write_backend
@@ -187,6 +190,32 @@ def test_wells_that_are_empty_on_purpose_are_told_as_such(
     kinds = dict(zip(WELLS, layer(page, "control type").values, strict=True))
     assert kinds["A03"] == "empty"
     assert layer(page, "treatment").values[2] == "empty"
+
+
+def test_wells_that_are_empty_on_purpose_do_not_count_as_flagged(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_backend(tmp_path / "backend", "P1")
+    make_usual_profiles(workspace, "P1", platemap_text().replace(b"A03\tT1\ttrt", b"A03\t\tempty"))
+    judged = tmp_path / f"quality_control/wells/{BATCH}/P1.json"
+    quality = json.loads(judged.read_bytes())
+    for well in quality["wells"]:
+        well["flags"] = ["empty"] if well["well"] in ("A03", "B05") else []
+    judged.write_text(json.dumps(quality))
+    (sources,) = workspace.plates(f"profiles/{BATCH}/P1")
+    assert {figure.label: figure.value for figure in plate_page(sources, ()).figures}["wells flagged"] == "1"
+
+
+def test_a_plate_s_time_is_that_of_its_own_groups(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1")
+    key = f"runs/{RUN}/shards/0.json"
+    manifest = Manifest.from_json(workspace.bucket.read(key))
+    (group,) = manifest.groups
+    others = tuple(replace(one, image_set=replace(one.image_set, plate="P2")) for one in group.outcomes)
+    both = replace(manifest, groups=(group, replace(group, outcomes=others, seconds=5.0)))
+    workspace.bucket.write(key, both.to_json())
+    (sources,) = workspace.plates(runs=[RUN])
+    assert plate_page(sources, ()).stages[0].seconds == 60.0
 
 
 def test_negative_controls_of_another_column_are_told_as_such(tmp_path: Path) -> None:
