@@ -1,15 +1,15 @@
 """What is to be made of which plates: profiling-recipe's configuration, typed, and what we have beside it."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from cellpainting.jobs.build_backend import Aggregate
 from cellpainting.profiles.names import CONTROL_TYPE, NEGATIVE_CONTROL, PLATEMAP_WELL
 
 Method = Literal["standardize", "robustize", "mad_robustize", "spherize"]
-METHODS: tuple[Method, ...] = ("standardize", "robustize", "mad_robustize", "spherize")
+METHODS: tuple[Method, ...] = get_args(Method)
 SpherizeMethod = Literal["PCA", "ZCA", "PCA-cor", "ZCA-cor"]
-SPHERIZE_METHODS: tuple[SpherizeMethod, ...] = ("PCA", "ZCA", "PCA-cor", "ZCA-cor")
+SPHERIZE_METHODS: tuple[SpherizeMethod, ...] = get_args(SpherizeMethod)
 Operation = Literal[
     "variance_threshold",
     "frequency_threshold",
@@ -19,15 +19,7 @@ Operation = Literal[
     "drop_outliers",
     "noise_removal",
 ]
-OPERATIONS: tuple[Operation, ...] = (
-    "variance_threshold",
-    "frequency_threshold",
-    "correlation_threshold",
-    "drop_na_columns",
-    "blocklist",
-    "drop_outliers",
-    "noise_removal",
-)
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 USUAL_OPERATIONS: tuple[Operation, ...] = (
     "variance_threshold",
     "correlation_threshold",
@@ -36,11 +28,11 @@ USUAL_OPERATIONS: tuple[Operation, ...] = (
 )
 SelectionLevel = Literal["plate", "batch", "all"]
 SUMMARY = "profiles.json"
-LEVELS: tuple[SelectionLevel, ...] = ("plate", "batch", "all")
+LEVELS: tuple[SelectionLevel, ...] = get_args(SelectionLevel)
 Consensus = Literal["median", "mean", "modz"]
-CONSENSUSES: tuple[Consensus, ...] = ("median", "mean", "modz")
+CONSENSUSES: tuple[Consensus, ...] = get_args(Consensus)
 Format = Literal["csv.gz", "gct", "h5ad"]
-FORMATS: tuple[Format, ...] = ("csv.gz", "gct", "h5ad")
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)

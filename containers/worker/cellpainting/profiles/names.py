@@ -2,7 +2,7 @@
 
 METADATA = "Metadata_"
 IMAGE = "Image_"  # what features of whole images begin with
-PLATE, WELL, SITE, BATCH = "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_Batch"
+PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 OBJECT_COUNT = "Metadata_Object_Count"
 CONTROL_TYPE, NEGATIVE_CONTROL = "Metadata_control_type", "negcon"
 PERT_TYPE, TREATED = "Metadata_pert_type", "trt"
