@@ -102,9 +102,10 @@ def test_only_the_functions_asked_for_need_settings_that_tell_their_files() -> N
         functions_made(pipeline_of(each, function), ["CorrDNA"], TEXTS, "")
 
 
-def test_a_function_that_is_not_made_is_refused_with_those_that_are() -> None:
-    with pytest.raises(InvalidRequest, match=r"needs 'IllumER'.*saves UpsampledIllumDNA as \\g<Plate>_IllumDNA"):
-        made(saving("UpsampledIllumDNA", r"\g<Plate>_IllumDNA"), name="IllumER")
+def test_functions_that_are_not_made_are_refused_with_those_that_are() -> None:
+    illumination = pipeline_of(saving("UpsampledIllumDNA", r"\g<Plate>_IllumDNA"))
+    with pytest.raises(InvalidRequest, match=r"needs ER, RNA, .*saves UpsampledIllumDNA as \\g<Plate>_IllumDNA;"):
+        functions_made(illumination, ["ER", "IllumDNA", "RNA"], TEXTS, "")
 
 
 def test_a_function_that_is_saved_twice_is_refused() -> None:

@@ -41,7 +41,14 @@ def functions_made(illumination: Pipeline, names: Iterable[str], table: LoadData
         If one is not made, or its settings do not tell its file.
     """
     saving = illumination.enabled("SaveImages")
-    return {name: _key(_saving(name, saving), table, folder) for name in names}
+    modules = {name: _modules(name, saving) for name in names}
+    if missing := [name for name, found in modules.items() if not found]:
+        made = [f"{one.value(IMAGE)} as {one.value(NAME)}" for one in saving]
+        raise InvalidRequest(
+            f"an analysis needs {', '.join(missing)}, which the load data has not; the illumination pipeline saves "
+            f"{_listed(made)}; name the files <plate>_{missing[0]} and so on, or add columns URL_{missing[0]} and so on"
+        )
+    return {name: _key(_only(name, found), table, folder) for name, found in modules.items()}
 
 
 def functions_found(storage: Storage, prefix: str, plate: str, names: Iterable[str]) -> dict[str, str]:
@@ -79,22 +86,19 @@ def with_illumination(table: LoadData, functions: Mapping[str, str]) -> LoadData
     return LoadData(columns, tuple((*(row[at] for at in kept), *urls.values()) for row in table.rows))
 
 
-def _saving(name: str, saving: Sequence[Module]) -> Module:
-    """The module that saves a function."""
+def _modules(name: str, saving: Sequence[Module]) -> list[Module]:
+    """The modules that save a function."""
     by_file = [one for one in saving if one.says(METHOD, SINGLE_NAME) and _is_called(one.value(NAME), name)]
-    modules = by_file or [one for one in saving if one.says(IMAGE, name)]
-    if len(modules) == 1:
-        return modules[0]
-    if modules:
+    return by_file or [one for one in saving if one.says(IMAGE, name)]
+
+
+def _only(name: str, modules: Sequence[Module]) -> Module:
+    if len(modules) > 1:
         raise InvalidRequest(
             f"the modules {', '.join(str(one.number) for one in modules)} (SaveImages) all save {name!r}; "
             f"name one file <plate>_{name}, and the others otherwise"
         )
-    made = [f"{one.value(IMAGE)} as {one.value(NAME)}" for one in saving]
-    raise InvalidRequest(
-        f"the analysis needs {name!r}, which the load data has not, and the illumination pipeline saves "
-        f"{_listed(made)}; name its file <plate>_{name}, or add the column URL_{name}"
-    )
+    return modules[0]
 
 
 def _is_called(stem: str, name: str) -> bool:
