@@ -39,6 +39,8 @@ def test_a_disabled_module_is_none_of_the_enabled_whatever_its_notes_say() -> No
         (r"\xff\xfeD\x00N\x00A\x00", "DNA"),
         (r"Default Input Folder\x7C", "Default Input Folder|"),
         (r"Elsewhere...|C:\users\x", r"Elsewhere...|C:\users\x"),
+        (r"\\\\g<Plate>_\\\\g<Well>", r"\g<Plate>_\g<Well>"),
+        (r"Default Output Folder sub-folder\x7C\\\\g<Plate>", r"Default Output Folder sub-folder|\g<Plate>"),
         ("Zellkern\u00e4hnlich", "Zellkern\u00e4hnlich"),
         ("a:b", "a:b"),
         ("", ""),

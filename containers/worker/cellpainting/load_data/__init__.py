@@ -5,6 +5,7 @@ from cellpainting.load_data.read_csv import read_csv
 from cellpainting.load_data.table import IMAGE_PREFIXES, Column, LoadData, ValueType
 from cellpainting.load_data.value_type import canonical, value_type
 from cellpainting.load_data.write_csv import write_csv
+from cellpainting.load_data.write_table import write_table
 
 __all__ = [
     "IMAGE_PREFIXES",
@@ -17,4 +18,5 @@ __all__ = [
     "read_csv",
     "value_type",
     "write_csv",
+    "write_table",
 ]

@@ -16,6 +16,9 @@ COOKIE = re.compile(
 LAST_VERSION = 5
 MODULE = re.compile(r"(?P<name>\w+):\[(?P<attributes>.*)\]")
 NUMBER = re.compile(r"module_num:(\d+)")
+ESCAPED_BAR = r"\x7C"
+# How CellProfiler 3 wrote a metadata tag, and what is meant; beside an escaped bar only one right after it is seen.
+TAG, TAG_AFTER_BAR = (r"\\\\g<", r"\g<"), (r"\x7C\\\\g<", r"|\g<")
 ENABLED = re.compile(r"\|enabled:(True|False)")
 EXPORT = "open it in CellProfiler and choose File > Export > Pipeline to get a .cppipe"
 
@@ -104,6 +107,7 @@ def _setting(line: str, module: str, name: str) -> tuple[str, str]:
 
 def _decoded(value: str) -> str:
     """Undo the escapes of older files, which also wrote values as UTF-16 with its byte order mark."""
+    value = value.replace(*(TAG_AFTER_BAR if ESCAPED_BAR in value else TAG))
     if "\\x" in value:
         try:
             value = value.encode().decode("unicode_escape")
