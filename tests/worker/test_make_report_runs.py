@@ -104,7 +104,7 @@ def test_the_page_shows_run_backend_and_the_profiles_beside_it(bucket: FolderSto
     page = bucket.read(PAGE).decode()
     for shown in (f"batch {BATCH}", f"CellProfiler, {MEASURED}", "features selected", "data:image/jpeg"):
         assert shown in page
-    assert "not there" not in page
+    assert "runs and backend" not in page
     assert f"look at it: {bucket.uri(PAGE)}" in cpb(bucket, logs).output
 
 
@@ -147,6 +147,7 @@ def test_a_run_that_was_planned_and_never_ran_is_told(bucket: FolderStorage, nam
     assert "bad</title>" in page
     told = "no.yml is not there" if name == "of-a-batch" else "run idle has left nothing of plate &#39;P1&#39;"
     assert told in page
+    assert "runs and backend" in page
     assert "run idle" in worked.output
 
 
