@@ -16,7 +16,16 @@ from moto.server import ThreadedMotoServer
 from cellpainting.cellprofiler.environment import CellProfiler, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity, run
 from cellpainting.errors import CellProfilerNotFound
-from cellpainting.jobs import BuildBackend, DownloadImages, Job, MakeProfiles, RunCellProfiler, RunRecord, parse_job
+from cellpainting.jobs import (
+    BuildBackend,
+    DownloadImages,
+    Job,
+    MakeProfiles,
+    MakeReport,
+    RunCellProfiler,
+    RunRecord,
+    parse_job,
+)
 from cellpainting.ledger import Ledger, Manifest, read_ledger, write_plan
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import plan_job
@@ -52,6 +61,12 @@ def building(job: Job) -> BuildBackend:
 def profiling(job: Job) -> MakeProfiles:
     """A job that is known to make profiles."""
     assert isinstance(job, MakeProfiles)
+    return job
+
+
+def reporting(job: Job) -> MakeReport:
+    """A job that is known to make a page."""
+    assert isinstance(job, MakeReport)
     return job
 
 

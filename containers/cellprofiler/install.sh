@@ -120,7 +120,7 @@ find_python39() {
 # --- the environment -------------------------------------------------------------------------------
 
 # Everything the result depends on. cksum, since it is the one that Linux and macOS both have.
-fingerprint() { cat "$here"/install.sh "$here"/*requirements.lock "$here"/smoke/* | cksum; }
+fingerprint() { cat "$here"/install.sh "$here"/*requirements.lock "$here"/smoke/*.* | cksum; }
 
 # The stamp is written last: an interrupted installation has none. The interpreter and the JDK belong to
 # the machine and may have gone since.

@@ -120,6 +120,27 @@ def test_the_one_to_be_installed_is_not_taken_for_an_existing_one(bare: Path, tm
     assert "a JDK" in result.stderr
 
 
+def test_bytecode_beside_the_smoke_test_is_no_part_of_what_is_installed(bare: Path, tmp_path: Path) -> None:
+    """A Python that imports the smoke test leaves a folder there, which is no file to read."""
+    folder = tmp_path / "cellprofiler"
+    shutil.copytree(INSTALL.parent, folder)
+    (folder / "smoke" / "__pycache__").mkdir(exist_ok=True)
+    (folder / "smoke" / "__pycache__" / "check.cpython-311.pyc").touch()
+    destination = tmp_path / "environment"
+    destination.mkdir()
+    (destination / ".installed").touch()
+    result = subprocess.run(
+        [str(bare / "bash"), str(folder / "install.sh"), "--check", str(destination)],
+        env={"PATH": str(bare), "HOME": str(tmp_path), "CPB_JVM_FOLDER": str(bare)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "JDK" in result.stderr
+    assert "cat:" not in result.stderr
+
+
 def test_a_folder_of_someone_else_is_not_deleted(tmp_path: Path) -> None:
     """The destination is replaced as a whole: a mistyped one must not be."""
     java = _jdk(tmp_path / "jdk")

@@ -1,5 +1,5 @@
-"""The image is built from its Dockerfile, and does a download, a backend and profiles inside it: the container's own
-command, as uid 1000.
+"""The image is built from its Dockerfile, and does a download, a backend, profiles and a page inside it: the
+container's own command, as uid 1000.
 
 `pytest -m image`.
 """
@@ -92,6 +92,16 @@ def test_the_image_makes_profiles(engine: Engine, bucket: Path) -> None:
     assert read_ledger(FolderStorage(bucket), "profiles-in-the-image").is_complete
     made = bucket / "profiles" / "B1" / "P1" / "P1_normalized_feature_select_negcon_plate.parquet"
     assert pq.read_table(made)["Metadata_Well"].to_pylist()[:2] == ["A01", "A02"]
+
+
+def test_the_image_makes_a_page(engine: Engine, bucket: Path) -> None:
+    write_backend(bucket / "backend", "P1")
+    names = {"plate": "P1", "backend": "backend/B1/P1", "output": "pages/P1.html"}
+
+    engine.run_request(bucket, {"job_type": "make_report", "run": "page-in-the-image", **names})
+
+    assert read_ledger(FolderStorage(bucket), "page-in-the-image").is_complete
+    assert "<title>P1" in (bucket / "pages" / "P1.html").read_text()
 
 
 def test_the_final_image_has_neither_installers_nor_a_compiler_nor_root(engine: Engine) -> None:

@@ -243,12 +243,13 @@ def test_command_has_help_and_a_place_in_the_docs(name: str) -> None:
 
 def known_fields() -> list[str]:
     """The fields of requests, as the refusals of an unknown one list them."""
-    requests = [
+    requests: list[dict[str, object]] = [
         {"pipeline": "p.cppipe", "input": "i", "output": "o"},
         {"job_type": "download_images", "load_data": "l.csv", "output": "o"},
         {"job_type": "build_backend", "analysis": "a", "output": "o", "batch": "b", "plate": "p"},
         {"job_type": "make_profiles", "config": "c.yml"},
         {"job_type": "make_profiles", "backend": "b/p", "platemap": "m.txt", "output": "o"},
+        {"job_type": "make_report", "plate": "p", "runs": ["r1"], "output": "o.html"},
     ]
     known: dict[str, None] = {}
     for request in requests:

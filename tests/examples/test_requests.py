@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, Resources, RunCellProfiler, parse_message
+from cellpainting.jobs import (
+    BuildBackend,
+    DownloadImages,
+    MakeProfiles,
+    MakeReport,
+    Resources,
+    RunCellProfiler,
+    parse_message,
+)
 from cellpainting.jobs.build_backend import BackendSettings
 from cellpainting.jobs.make_profiles import PlateProfiles
 from cellpainting.jump.selection_config import read_selection
@@ -80,6 +88,12 @@ def test_profiles_of_a_plate_with_every_field_leave_out_only_what_a_deployment_n
     document = json.loads((EXAMPLES / "make_profiles.json").read_text())
     own = {field.name for field in (*fields(MakeProfiles), *fields(PlateProfiles))}
     assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "wanted", "redrive"}
+
+
+def test_page_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
+    document = json.loads((EXAMPLES / "make_report.json").read_text())
+    own = {field.name for field in fields(MakeReport)}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "redrive"}
 
 
 def test_shipped_configuration_says_in_full_what_is_usual() -> None:

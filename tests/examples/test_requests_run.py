@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from cellpainting.jobs import BuildBackend, DownloadImages, Job, MakeProfiles, RunCellProfiler, parse_message
+from cellpainting.jobs import (
+    BuildBackend,
+    DownloadImages,
+    Job,
+    MakeProfiles,
+    MakeReport,
+    RunCellProfiler,
+    parse_message,
+)
 from cellpainting.jobs.make_profiles import PlateProfiles
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
@@ -36,6 +44,8 @@ def write_inputs(bucket: Path, job: Job) -> None:
     elif isinstance(job, MakeProfiles):
         assert isinstance(job.wanted, PlateProfiles)
         write_plate(bucket, job.wanted)
+    elif isinstance(job, MakeReport):
+        write_backend((bucket / str(job.backend)).parents[1], job.plate, job.batch)
     else:
         write_measured_inputs(bucket, job)
 
@@ -85,7 +95,9 @@ def write_plate(bucket: Path, wanted: PlateProfiles) -> None:
 
 
 def result_of(job: Job) -> str:
-    """A file that a request leaves, below its output."""
+    """A file that a request leaves, below its output; of a page, that is the file itself."""
+    if isinstance(job, MakeReport):
+        return ""
     if isinstance(job, BuildBackend):
         return f"{job.batch}/{job.plate}/{job.plate}.sqlite"
     if isinstance(job, MakeProfiles):
@@ -128,7 +140,7 @@ def test_all_shipped_requests_run_in_one_sitting(tmp_path: Path, cellprofiler: C
     bucket = FolderStorage(tmp_path / "cpb-data" / "bucket")
     for run in runs:
         is_folder = isinstance(run.job, RunCellProfiler) and run.job.is_plain_folder
-        is_one = is_folder or isinstance(run.job, MakeProfiles)
+        is_one = is_folder or isinstance(run.job, MakeProfiles | MakeReport)
         assert read_ledger(bucket, run.run_id).counts["done"] == (1 if is_one else len(IMAGE_SETS))
         assert (bucket.root / run.job.output / result_of(run.job)).exists()
 

@@ -33,6 +33,7 @@ BACKEND_REQUEST = {
     "plate": "P1",
 }
 PROFILES_REQUEST = {"job_type": "make_profiles", "config": "p/config_files/plates.yml"}
+PAGE_REQUEST = {"job_type": "make_report", "plate": "P1", "runs": ["plate-1"], "output": "p/P1.html"}
 PLATE_REQUEST = {"pipeline": "p/plate.cppipe", "load_data": "p/load_data.csv", "output": "p/results/"}
 
 
@@ -54,6 +55,11 @@ def backend_of(**fields: Any) -> RunRecord:
 def profiles_of(**fields: Any) -> RunRecord:
     """A request for the profiles of a configuration, with other fields."""
     return parse_message(json.dumps({**PROFILES_REQUEST, **fields}))[0]
+
+
+def page_of(**fields: Any) -> RunRecord:
+    """A request for the page about a plate, with other fields."""
+    return parse_message(json.dumps({**PAGE_REQUEST, **fields}))[0]
 
 
 def load_data_of(image_sets: int, plate: str = "P1") -> bytes:

@@ -15,7 +15,7 @@ from cellpainting.jobs import RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile, write_plan
 from cellpainting.planning import Group, ShardPlan
 from tests.conftest import measuring
-from tests.lambdas.conftest import VERSION, Cloud, backend_of, load_data_of, plate_of, profiles_of, run_of
+from tests.lambdas.conftest import VERSION, Cloud, backend_of, load_data_of, page_of, plate_of, profiles_of, run_of
 
 
 def do_shard(cloud: Cloud, run: RunRecord, number: int, cause: Cause | None = None) -> None:
@@ -346,6 +346,25 @@ class TestProfiles:
         with pytest.raises(MissingInput):
             cloud.dispatch(profiles_of(config="p/nowhere.yml"), "m1")
         assert cloud.jobs == []
+
+
+class TestPage:
+    def test_it_is_one_job_of_the_runtime_profiling_whatever_is_there(self, cloud: Cloud) -> None:
+        run = page_of()
+        assert cloud.dispatcher.planned_here([run]) == {run.run_id}
+        assert cloud.dispatch(run, "m1").startswith("submitted")
+        (job,) = cloud.jobs
+        assert "profiling" in job["jobDefinition"]
+        assert "arrayProperties" not in job
+        assert job["timeout"] == {"attemptDurationSeconds": 3600 + 600}
+        assert ShardPlan.from_json(cloud.storage.read(run.keys.shard_plan(0))) == ShardPlan(0, (Group(""),))
+
+    def test_sent_again_it_is_made_again_of_what_is_there_now(self, cloud: Cloud) -> None:
+        run = page_of()
+        cloud.dispatch(run, "m1")
+        build(cloud, run)
+        assert cloud.dispatch(run, "m2").startswith("submitted")
+        assert read_submission(run.keys, 1, cloud.storage).shard_numbers == (0,)
 
 
 class TestDeadDispatch:

@@ -154,6 +154,12 @@ def test_profiles_are_one_shard_planned_with_the_configuration_or_not_at_all(buc
     assert [file.key for file in planned.made_from] == ["config_files/plates.yml"]
 
 
+def test_page_is_one_shard_that_is_planned_although_nothing_is_there_yet(bucket: FolderStorage) -> None:
+    job = parse_job({"job_type": "make_report", "plate": "P1", "backend": "backend/B1/P1", "output": "P1.html"})
+    assert can_plan_here(job)
+    assert plan_job(job, bucket) == RunPlan((ShardPlan(0, (Group(""),)),), ())
+
+
 def test_backend_is_planned_with_the_ingest_configuration_that_it_names_or_not_at_all(bucket: FolderStorage) -> None:
     job = parse_job({**BACKEND, "ingest_config": "ingest_config.ini"})
     with pytest.raises(MissingInput):

@@ -16,7 +16,15 @@ from cellpainting.cli.signals import stop
 from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
-from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, RunCellProfiler, RunRecord, parse_job
+from cellpainting.jobs import (
+    BuildBackend,
+    DownloadImages,
+    MakeProfiles,
+    MakeReport,
+    RunCellProfiler,
+    RunRecord,
+    parse_job,
+)
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest
 from cellpainting.planning import ShardPlan
@@ -108,6 +116,10 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
         from cellpainting.profiles.run import run as profile  # as above
 
         return profile(record, job, plan, bucket=bucket)
+    if isinstance(job, MakeReport):
+        from cellpainting.report.run import run as report  # as above
+
+        return report(record, job, plan, bucket=bucket)
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return measure.run(
         record, job, plan, bucket=bucket, images_from=images_from, cellprofiler=cellprofiler, capacity=capacity

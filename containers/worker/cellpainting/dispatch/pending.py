@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, RunCellProfiler, RunRecord
+from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, MakeReport, RunCellProfiler, RunRecord
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.inputs import find_changed, list_images
@@ -33,8 +33,8 @@ def find_pending(
     """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
 
     A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads,
-    backends and profiles that are asked for again need all, too: their worker looks at each file that it left, or at
-    what that was made from.
+    backends, profiles and pages that are asked for again need all, too: their worker looks at each file that it left,
+    or at what that was made from.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def find_pending(
     job = run.job
     if job.redrive and not job.force:
         return _of_cause(run, plan, storage)
-    if job.force or isinstance(job, DownloadImages | BuildBackend | MakeProfiles):
+    if job.force or isinstance(job, DownloadImages | BuildBackend | MakeProfiles | MakeReport):
         return tuple(shard.number for shard in plan.shards)
     finished = _finished(run.keys, job, plan, storage, cellprofiler_version)
     files = {file for inputs in finished.values() for file in inputs}

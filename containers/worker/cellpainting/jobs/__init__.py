@@ -3,6 +3,7 @@
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.make_profiles import MakeProfiles
+from cellpainting.jobs.make_report import MakeReport
 from cellpainting.jobs.message import Job, parse_job, parse_message
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
@@ -13,6 +14,7 @@ __all__ = [
     "DownloadImages",
     "Job",
     "MakeProfiles",
+    "MakeReport",
     "Resources",
     "RunCellProfiler",
     "RunRecord",

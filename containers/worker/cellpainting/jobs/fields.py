@@ -62,7 +62,7 @@ class Fields:
             return self.key(field)
         self._take(field)
         run_id = value.rstrip("/").partition("/")[2]
-        if not RUN_NAME.fullmatch(run_id) or run_id in RESERVED_RUN_NAMES:
+        if not _is_run_id(run_id):
             raise InvalidField(field, value, f"write '{RUNS}<run id>' to name a run, or a prefix outside of '{RUNS}'")
         return RUNS + run_id
 
@@ -226,6 +226,17 @@ class Fields:
             raise InvalidField(field, value, "this name is taken by the project itself; choose another")
         return value
 
+    def run_names(self, field: str) -> tuple[str, ...]:
+        """An optional list of ids of runs, each once; it may be empty."""
+        value = self._take(field)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(one, str) and _is_run_id(one) for one in value):
+            raise InvalidField(field, value, "write a list of ids of runs, such as ['plate1', 'plate1-illumination']")
+        if len(set(value)) < len(value):
+            raise InvalidField(field, value, "name each once")
+        return tuple(value)
+
     def resource(self, field: str) -> str | None:
         """An optional name or ARN of a job queue or job definition."""
         return self._matching(field, RESOURCE, "write the name or ARN of one that the deployment lists")
@@ -249,6 +260,10 @@ class Fields:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise InvalidField(field, value, remedy)
         return value
+
+
+def _is_run_id(value: str) -> bool:
+    return bool(RUN_NAME.fullmatch(value)) and value not in RESERVED_RUN_NAMES
 
 
 def _metadata_column(name: str) -> str:

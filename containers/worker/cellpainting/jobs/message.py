@@ -9,13 +9,14 @@ from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofil
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.make_profiles import MakeProfiles
+from cellpainting.jobs.make_report import MakeReport
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-Job = RunCellProfiler | DownloadImages | BuildBackend | MakeProfiles
+Job = RunCellProfiler | DownloadImages | BuildBackend | MakeProfiles | MakeReport
 
 JOB_TYPES: dict[str, type[Job]] = {
-    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles)
+    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles, MakeReport)
 }
 
 
@@ -79,6 +80,8 @@ def _overwrite(one: Job, other: Job) -> bool:
         return one.folder == other.folder
     if isinstance(one, MakeProfiles) and isinstance(other, MakeProfiles):
         return one.results == other.results
+    if isinstance(one, MakeReport) and isinstance(other, MakeReport):
+        return one.output == other.output
     return one.output == other.output and any(
         isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
     )

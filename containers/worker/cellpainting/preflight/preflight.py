@@ -8,6 +8,7 @@ from cellpainting.errors import CellPaintingError, InvalidRequest, MissingInput
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.make_profiles import MakeProfiles
+from cellpainting.jobs.make_report import MakeReport
 from cellpainting.jobs.message import Job
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
@@ -24,6 +25,7 @@ from cellpainting.preflight.finding import Finding, Severity
 from cellpainting.preflight.groups import NearMiss, find_near_misses
 from cellpainting.preflight.modules import check_modules
 from cellpainting.preflight.outlook import Outlook
+from cellpainting.preflight.page import ReportInspection
 from cellpainting.preflight.sources import check_folder, read_file_list
 from cellpainting.storage.base import Storage
 
@@ -67,7 +69,7 @@ def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done,
 
 def _inspection(
     job: Job, storage: Storage, tell: Tell
-) -> "DownloadInspection | BackendInspection | ProfilesInspection | _MeasuringInspection":
+) -> "DownloadInspection | BackendInspection | ProfilesInspection | ReportInspection | _MeasuringInspection":
     match job:
         case DownloadImages():
             return DownloadInspection(job, storage, tell)
@@ -75,6 +77,8 @@ def _inspection(
             return BackendInspection(job, storage, tell)
         case MakeProfiles():
             return _profiles_inspection(job, storage, tell)
+        case MakeReport():
+            return ReportInspection(job, storage, tell)
         case RunCellProfiler():
             return _MeasuringInspection(job, storage, tell)
 

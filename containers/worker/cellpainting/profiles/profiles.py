@@ -25,11 +25,6 @@ class Profiles:
     features: tuple[str, ...]
 
     @property
-    def plates(self) -> tuple[str, ...]:
-        """The plates, in the order of their first rows."""
-        return tuple(dict.fromkeys(map(str, self.metadata[PLATE])))
-
-    @property
     def places(self) -> list[str]:
         """Plate and well of each row, as people would name them."""
         return [f"{plate} {well}" for plate, well in zip(self.metadata[PLATE], self.metadata[WELL], strict=True)]

@@ -7,13 +7,13 @@ from cellpainting.profiles.profile_report import EXPLODED, INFINITE, ProfileRepo
 from cellpainting.report.page_data import Oddity
 from cellpainting.report.sources import PlateSources
 
-MEASURING, BACKEND, QUALITY = "measuring", "backend", "image quality"
+NAMED, MEASURING, BACKEND, QUALITY = "runs and backend", "measuring", "backend", "image quality"
 SHOWN = 200  # things that are named of many
 
 
-def oddities_of(sources: PlateSources) -> tuple[Oddity, ...]:
-    """All that a person should know of the plate."""
-    found = [*_measuring(sources), *_problems(sources)]
+def oddities_of(sources: PlateSources, missing: Sequence[str] = ()) -> tuple[Oddity, ...]:
+    """All that a person should know of the plate; `missing` says what was asked for and has left nothing of it."""
+    found = [*(Oddity(NAMED, one, is_problem=True) for one in missing), *_measuring(sources), *_problems(sources)]
     if sources.ingest:
         found += _backend(sources.ingest)
     for report in sources.reports.values():

@@ -29,8 +29,9 @@ def unreadable_page(sources: PlateSources, reason: str) -> PageData:
     )
 
 
-def plate_page(sources: PlateSources, features: Sequence[str]) -> PageData:
-    """The page of one plate. `features` are shown beside those that are chosen.
+def plate_page(sources: PlateSources, features: Sequence[str], missing: Sequence[str] = ()) -> PageData:
+    """The page of one plate. `features` are shown beside those that are chosen; `missing` says what was asked for and
+    has left nothing of the plate.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def plate_page(sources: PlateSources, features: Sequence[str]) -> PageData:
     StorageUnavailable
         If a storage fails.
     """
-    plate, oddities = plate_of(sources, features), oddities_of(sources)
+    plate, oddities = plate_of(sources, features), oddities_of(sources, missing)
     verdict, reasons = verdict_of(sources, plate, oddities)
     stages = stages_of(sources)
     return PageData(

@@ -64,6 +64,11 @@ class PlateSources:
         self.backend, self._profiles, self._root = folders.backend, folders.profiles, folders.root
         self.runs = tuple(run for run in runs if any(self._is_of(one) for one in run.ledger.outcomes))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self.outcomes or self.ingest or self.reports)
+
     @cached_property
     def ingest(self) -> IngestReport | None:
         """The report on the backend."""

@@ -64,6 +64,10 @@ class Targets:
         for folders in found:
             self._add_plate(folders)
 
+    def add_backend(self, place: Place) -> None:
+        """Take the plate whose backend, which need not be there, is at `<...>/<batch>/<plate>`."""
+        self._add_plate(_with_siblings(place))
+
     def plates(self) -> list[PlateSources]:
         """All plates that were named, with everything of them.
 
@@ -72,13 +76,33 @@ class Targets:
         InvalidRequest
             If there is none.
         """
+        found = self._found()
+        if not found:
+            raise InvalidRequest("there is no image set yet in what was named; 'cpb status' tells how far a run is")
+        return found
+
+    def plate(self, name: str) -> PlateSources:
+        """The plate of that name, with everything of it that was named; there may be nothing.
+
+        Raises
+        ------
+        InvalidRequest
+            If there is one in several batches.
+        """
+        found = [one for one in self._found() if one.plate == name]
+        if len(found) > 1:
+            batches = ", ".join(repr(one.batch) for one in found)
+            raise InvalidRequest(
+                f"there is a plate {name!r} in several batches, {batches}; name what is of one of them"
+            )
+        return found[0] if found else PlateSources(PlateFolders("", name), ())
+
+    def _found(self) -> list[PlateSources]:
         self._add_analysed_runs()
         runs = tuple(self._runs.values())
         for run in runs:
             for one in run.ledger.outcomes:
                 self._folders.setdefault(*_unplaced(self._folders, one.image_set.batch, one.image_set.plate))
-        if not self._folders:
-            raise InvalidRequest("there is no image set yet in what was named; 'cpb status' tells how far a run is")
         return [PlateSources(folders, runs) for folders in self._folders.values()]
 
     def _add_run(self, bucket: Storage, run_id: str) -> None:

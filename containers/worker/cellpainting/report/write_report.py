@@ -38,7 +38,7 @@ def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[
     """
     if len(plates) == 1:
         page = plate_page(plates[0], features)
-        _write(path, page)
+        write_page(path, page)
         return Written(page.verdict)
     folder = path.with_name(f"{path.stem}_plates")
     made, problems = [], []
@@ -49,15 +49,22 @@ def write_report(plates: Sequence[PlateSources], path: Path, features: Sequence[
             problems.append(str(error))
             page = unreadable_page(sources, str(error))
         name = f"{sources.batch}_{sources.plate}.html" if sources.batch else f"{sources.plate}.html"
-        _write(folder / name, replace(page, links={"all plates": f"../{quote(path.name)}"}))
+        write_page(folder / name, replace(page, links={"all plates": f"../{quote(path.name)}"}))
         made.append((sources, page, f"{quote(folder.name)}/{quote(name)}"))
         say(f"{sources.plate}: {page.verdict}")
     overview = overview_page(path.stem, made)
-    _write(path, overview)
+    write_page(path, overview)
     return Written(overview.verdict, tuple(problems))
 
 
-def _write(path: Path, page: PageData) -> None:
+def write_page(path: Path, page: PageData) -> None:
+    """Write one page, whose folder is made if need be.
+
+    Raises
+    ------
+    StorageFull
+        If the disk is full.
+    """
     with room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render_page(page), encoding="utf-8")
