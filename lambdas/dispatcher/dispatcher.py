@@ -4,19 +4,22 @@ import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from cellpainting.dispatch.batch_jobs import BatchJobs, attempt_timeout_s
 from cellpainting.dispatch.pending import find_pending
+from cellpainting.dispatch.planned_stages import PlannedStage, plan_stages
 from cellpainting.dispatch.store_plan import largest_shard_groups, store_plan
+from cellpainting.dispatch.store_stages import store_stages
 from cellpainting.dispatch.submission import Submission, Work
 from cellpainting.dispatch.submitter import Submitter
 from cellpainting.errors import InvalidField, MissingInput
-from cellpainting.jobs import Job, RunRecord, parse_job
-from cellpainting.planning.plan_job import can_plan_here, plan_job
+from cellpainting.jobs import Job, ProcessPlate, RunRecord, is_same_run, parse_job
+from cellpainting.planning.plan_job import CSV_SUFFIXES, can_plan_here, plan_job
+from cellpainting.planning.request_plates import plate_sources
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.storage import Storage
 from settings import Settings
+from stages import Stages
 
 # What one message may ask of this function's time and memory; beyond it, a job in the worker's image plans.
 # Bytes of load data: 20,000 image sets of five channels with their illumination functions take 2 s and 420 MiB to plan,
@@ -29,13 +32,17 @@ MOST_INPUTS = 2_000  # files of finished shards that are asked for whether they 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about a request: `work` as submission `number`, or nothing, for a `reason`."""
+    """What is to be done about a request that came with the message `origin`: `work` as submission `number`, or
+    `stages`, or nothing, for a `reason`.
+    """
 
     run: RunRecord
     reason: str = ""
     number: int = 0
     work: Work | None = None
     plan: RunPlan | None = None
+    stages: tuple[PlannedStage, ...] = ()
+    origin: str = ""
 
 
 class Dispatcher:
@@ -45,6 +52,7 @@ class Dispatcher:
         self.settings = settings
         self.storage = storage
         self.submitter = Submitter(storage, jobs)
+        self.stages = Stages(self, jobs)
 
     def check(self, run: RunRecord) -> None:
         """Check what only the deployment knows, before anything of the same message is submitted.
@@ -52,10 +60,14 @@ class Dispatcher:
         Raises
         ------
         InvalidField
-            If the queue or definition is not listed, or the run's name already stands for another request.
+            If the queue or definition is not listed, the run's name already stands for another request, or it is a
+            stage's.
         """
         self.settings.place(run.job)
-        if self._recorded_work(run) not in (None, run.job.work):
+        if run.job.stage:
+            raise InvalidField("stage", run.run_id, f"send the request of the run {run.job.stage.of!r}, which it is of")
+        earlier = self._recorded_job(run)
+        if earlier and not is_same_run(earlier, run.job):
             raise InvalidField("run", run.run_id, "a run of this name did something else; choose another name")
 
     def planned_here(self, runs: Iterable[RunRecord]) -> frozenset[str]:
@@ -96,6 +108,8 @@ class Dispatcher:
                 return Decision(run, f"this run is under way {_as_jobs(submissions)}; nothing was submitted")
             if is_alive:
                 return Decision(run, number=number, work=submissions[-1].rest(origin))
+        if isinstance(run.job, ProcessPlate):
+            return self._decide_stages(run, run.job, origin, number, is_planned_here=is_planned_here)
         if not is_planned_here:
             return Decision(run, number=number, work=self.planning(run.job, origin))
         return self._plan(run, origin, number)
@@ -109,15 +123,27 @@ class Dispatcher:
             If another dispatch of this run was faster.
         """
         run, work = decision.run, decision.work
-        if work is None:
+        if work is None and not decision.stages:
             return decision.reason
         self.storage.write(run.keys.request, json.dumps(run.document).encode())
+        if work is None:
+            return self._carry_out_stages(decision)
         if decision.plan:
             store_plan(run.keys, decision.plan, work.shards, self.storage)
-        submission = self.submitter.submit(run.keys, decision.number, work, self.settings.place(run.job))
+        submission = self.submit(run, decision.number, work)
         unmatched = decision.plan.unmatched if decision.plan else ()
         without = f"; there are no image sets for {', '.join(unmatched)}" if unmatched else ""
         return f"submitted {_as_jobs([submission])}{without}"
+
+    def submit(self, run: RunRecord, number: int, work: Work) -> Submission:
+        """Give work to Batch as a run's submission of this number.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If another dispatch of this run was faster.
+        """
+        return self.submitter.submit(run.keys, number, work, self.settings.place(run.job))
 
     def planning(self, job: Job, origin: str, memory_mib: int | None = None) -> Work:
         """The work of planning in the worker's image."""
@@ -145,15 +171,49 @@ class Dispatcher:
         work = self.measuring(run.job, origin, pending, largest_shard_groups(plan))
         return Decision(run, number=number, work=work, plan=plan)
 
-    def _load_data_size(self, job: Job) -> int:
-        if job.load_data is None:
-            return 0
-        size = self.storage.stat(job.load_data).size
-        return size * COMPRESSION if job.load_data.endswith(".gz") else size
+    def _decide_stages(
+        self, run: RunRecord, job: ProcessPlate, origin: str, number: int, *, is_planned_here: bool
+    ) -> Decision:
+        at_work = self.stages.plates_at_work(run.keys)
+        planned = self._plan_stages(run, job, at_work) if is_planned_here else None
+        if planned is None and at_work:  # a job that plans could not tell which plates to leave alone
+            return Decision(run, f"this run is under way with {_listed(at_work)}; nothing was submitted")
+        if planned is None:
+            return Decision(run, number=number, work=self.planning(job, origin))
+        if any(one.pending for one in planned):
+            return Decision(run, stages=planned, origin=origin)
+        return Decision(
+            run, f"{_listed(at_work)} under way; {nothing_pending(job)}" if at_work else nothing_pending(job)
+        )
 
-    def _recorded_work(self, run: RunRecord) -> dict[str, Any] | None:
+    def _plan_stages(
+        self, run: RunRecord, job: ProcessPlate, at_work: frozenset[str]
+    ) -> tuple[PlannedStage, ...] | None:
+        versions = {name: runtime.version for name, runtime in self.settings.runtimes.items()}
+        return plan_stages(run, job, self.storage, versions, leave_out=at_work, most_inputs=MOST_INPUTS)
+
+    def _carry_out_stages(self, decision: Decision) -> str:
+        keys = decision.run.keys
+        store_stages(keys, decision.stages, self.storage)
+        plates = dict.fromkeys(one.stage.plate for one in decision.stages)
+        return told_stages(self.stages.submit(keys, plates, decision.origin))
+
+    def _load_data_size(self, job: Job) -> int:
+        """Bytes of all load data that have to be read, each as often as it is planned from."""
+        if not isinstance(job, ProcessPlate):
+            return self._table_size(job.load_data) if job.load_data else 0
+        tables = dict.fromkeys(source.load_data for source in plate_sources(job, self.storage))
+        return sum(map(self._table_size, tables)) * max(1, len(job.pipelines.given))
+
+    def _table_size(self, key: str) -> int:
+        if not key.endswith(CSV_SUFFIXES):
+            return MOST_LOAD_DATA + 1  # which this function cannot read
+        size = self.storage.stat(key).size
+        return size * COMPRESSION if key.endswith(".gz") else size
+
+    def _recorded_job(self, run: RunRecord) -> Job | None:
         try:
-            return parse_job(json.loads(self.storage.read(run.keys.request))).work
+            return parse_job(json.loads(self.storage.read(run.keys.request)))
         except MissingInput:
             return None
 
@@ -163,6 +223,15 @@ def nothing_pending(job: Job) -> str:
     if job.redrive:
         return f"no image set is left undone for {', '.join(job.redrive)}; nothing was submitted"
     return "this run is done, from the same images and pipeline; nothing was submitted ('force' does it again)"
+
+
+def told_stages(submitted: list[str]) -> str:
+    """Which stages were submitted, in a sentence."""
+    return f"submitted {_listed(submitted)}" if submitted else "no other stage was to be submitted"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def _as_jobs(submissions: list[Submission]) -> str:

@@ -15,10 +15,12 @@ from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Part, Submission, Work, read_submission
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import RunRecord, parse_job
+from cellpainting.jobs import ProcessPlate, RunRecord, parse_job
 from cellpainting.jobs.run_record import RUNS, RunKeys
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger import Cause, LostShard, Manifest, read_ledger, write_ledger
-from dispatcher import Dispatcher
+from cellpainting.ledger.stage_record import read_stage_record
+from dispatcher import Dispatcher, told_stages
 
 READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
 # Image sets that this function's time and memory suffice for, with room: some 40 s. `cpb status` counts any number.
@@ -63,16 +65,35 @@ class JobEnds:
         ended = self._ours(detail)
         if ended is None:
             return "this job was submitted by somebody else; nothing was done"
+        if ended.submission.is_planning and isinstance(ended.run.job, ProcessPlate) and ended.is_success:
+            return self._submit_stages(ended)
         submissions = self._dispatcher.submitter.settled(ended.run.keys, self._place(ended))
         work = self._after_planning(ended) if ended.submission.is_planning else self._after_measuring(ended)
         work = _without_covered(work, ended, submissions) if work else None
         if work:
             number = submissions[-1].number + 1
-            submission = self._dispatcher.submitter.submit(ended.run.keys, number, work, self._place(ended))
+            submission = self._dispatcher.submit(ended.run, number, work)
             return f"{len(work.shards) or 'no'} shards were submitted with {work.memory_mib} MiB: {submission.job_ids}"
         if self._dispatcher.submitter.is_alive(submissions):
             return "other jobs of this run have not ended; nothing was done"
-        return self._write_ledger(ended.run)
+        told = self._write_ledger(ended.run)
+        stage = ended.run.job.stage
+        return f"{told}; {self._follow_stage(stage, ended.origin)}" if stage else told
+
+    def _submit_stages(self, ended: EndedJob) -> str:
+        """What follows when a job has planned the stages of a run."""
+        keys = ended.run.keys
+        record = read_stage_record(keys, self._storage)
+        return told_stages(self._dispatcher.stages.submit(keys, record.plates if record else (), ended.origin))
+
+    def _follow_stage(self, stage: Stage, origin: str) -> str:
+        """What follows when nothing of a stage is left: the stages that it kept, or the ledger of the whole run."""
+        submitted = self._dispatcher.stages.go_on(stage, origin)
+        keys = RunKeys(stage.of)
+        if submitted or self._dispatcher.stages.plates_at_work(keys):
+            return told_stages(submitted)
+        document = json.loads(self._storage.read(keys.request))
+        return self._write_ledger(RunRecord.of(parse_job(document), document))
 
     def _ours(self, detail: Any) -> EndedJob | None:
         parameters = detail.get("parameters", {})
@@ -107,7 +128,7 @@ class JobEnds:
         return None
 
     def _after_measuring(self, ended: EndedJob) -> Work | None:
-        if ended.is_success:
+        if ended.is_success or Ending.of(ended.detail).is_blocked:
             return None
         with ThreadPoolExecutor(READERS) as readers:
             failed = list(self._failed_shards(ended))
@@ -142,15 +163,21 @@ class JobEnds:
         return memory if memory > submission.memory_mib else None
 
     def _write_ledger(self, run: RunRecord) -> str:
-        plan = read_plan_record(run.keys, self._storage)
-        if plan is not None and plan.image_set_count > MOST_IN_LEDGER:
-            return (
-                f"nothing of this run is left; 'cpb status {run.run_id}' counts its {plan.image_set_count} image sets"
-            )
+        planned = self._planned_image_sets(run.keys)
+        if planned > MOST_IN_LEDGER:
+            return f"nothing of this run is left; 'cpb status {run.run_id}' counts its {planned} image sets"
         ledger = read_ledger(self._storage, run.run_id)
         write_ledger(self._storage, ledger)
         counted = ", ".join(f"{count} {state}" for state, count in ledger.counts.items() if count)
         return f"nothing of this run is left: {counted or 'no image sets'}"
+
+    def _planned_image_sets(self, keys: RunKeys) -> int:
+        """Image sets of a run's plan, or of all its stages' plans: as many as have to be read for its ledger."""
+        record = read_stage_record(keys, self._storage)
+        runs = [RunKeys(stage.run_id) for stage in record.stages] if record else [keys]
+        with ThreadPoolExecutor(READERS) as readers:
+            plans = readers.map(lambda one: read_plan_record(one, self._storage), runs)
+            return sum(plan.image_set_count for plan in plans if plan)
 
 
 def _without_covered(work: Work, ended: EndedJob, submissions: list[Submission]) -> Work | None:

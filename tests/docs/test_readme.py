@@ -250,13 +250,20 @@ def known_fields() -> list[str]:
         {"job_type": "make_profiles", "config": "c.yml"},
         {"job_type": "make_profiles", "backend": "b/p", "platemap": "m.txt", "output": "o"},
         {"job_type": "make_report", "plate": "p", "runs": ["r1"], "output": "o.html"},
+        {
+            "job_type": "process_plate",
+            "load_data": "l.csv",
+            "platemap": "m.txt",
+            "output": "o",
+            "pipelines": {"analysis": "a.cppipe"},
+        },
     ]
     known: dict[str, None] = {}
     for request in requests:
         with pytest.raises(InvalidRequest) as refusal:
             parse_message(json.dumps({**request, "no such field": 1}))
         known |= dict.fromkeys(str(refusal.value).partition("the known ones are ")[2].split(", "))
-    return list(known)
+    return [field for field in known if "." not in field]  # of an object's own fields its row tells
 
 
 @pytest.mark.parametrize("field", known_fields())

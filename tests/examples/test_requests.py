@@ -26,8 +26,8 @@ from tests.conftest import measuring
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REQUESTS = sorted([*EXAMPLES.glob("*.json"), *EXAMPLES.glob("*/request.json")])
 VITRA = "examples/ExampleVitraImages"
-# In place of the load data and of all of its groups; a folder that may not be empty; what only `cpb redrive` writes.
-ALTERNATIVES = {"input", "batch_data", "file_list", "groups", "plugins", "redrive"}
+# In place of the load data and of all of its groups; a folder that may not be empty; what only programs write.
+ALTERNATIVES = {"input", "batch_data", "file_list", "groups", "plugins", "redrive", "stage"}
 
 
 def published(output: int, **resources: str) -> dict[str, str]:
@@ -81,19 +81,19 @@ def test_download_with_every_field_leaves_out_only_what_a_deployment_names() -> 
 def test_backend_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
     document = json.loads((EXAMPLES / "build_backend.json").read_text())
     own = {field.name for field in (*fields(BuildBackend), *fields(BackendSettings))}
-    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "settings", "redrive"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "settings", "redrive", "stage"}
 
 
 def test_profiles_of_a_plate_with_every_field_leave_out_only_what_a_deployment_names() -> None:
     document = json.loads((EXAMPLES / "make_profiles.json").read_text())
     own = {field.name for field in (*fields(MakeProfiles), *fields(PlateProfiles))}
-    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "wanted", "redrive"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "wanted", "redrive", "stage"}
 
 
 def test_page_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
     document = json.loads((EXAMPLES / "make_report.json").read_text())
     own = {field.name for field in fields(MakeReport)}
-    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "redrive"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - {"resources", "redrive", "stage"}
 
 
 def test_shipped_configuration_says_in_full_what_is_usual() -> None:

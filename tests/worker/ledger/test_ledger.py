@@ -161,6 +161,7 @@ def test_the_summary_counts_states_causes_shards_and_plates(run: RecordedRun) ->
         "planned": 6,
         "with_manifest": 2,
         "lost": 0,
+        "blocked": 0,
         "at_work": 1,
         "waiting": 3,
         "failed": {"1": "no pipeline"},

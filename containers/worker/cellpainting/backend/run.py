@@ -12,6 +12,7 @@ from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import BuildBackend, RunRecord
 from cellpainting.ledger import GroupResult, Manifest, StoredFile, write_plan
+from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning import ShardPlan
 from cellpainting.scratch import scratch_folder
 from cellpainting.shard_log import ShardLog, print_at_once
@@ -38,6 +39,7 @@ def run(
     """
     with scratch_folder() as scratch, closing(ShardLog(scratch / "shard.log", show)) as log:
         report, reason = None, ""
+        made_from = source_digest(job, bucket)  # before it is read: what changes in between is seen as changed
         try:
             report = _ingest(job, bucket, processors, log)
         except (InvalidRequest, MissingInput) as error:
@@ -47,7 +49,7 @@ def run(
             _tell_outcome(report, log)
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
-        manifest = _manifest(plan, report, reason)
+        manifest = _manifest(plan, report, reason, made_from)
         if report:
             bucket.write(record.keys.plan, write_plan(outcome.image_set for outcome in manifest.outcomes))
         bucket.write(record.keys.shard(plan.number), manifest.to_json())
@@ -78,8 +80,8 @@ def _tell_outcome(report: IngestReport, log: ShardLog) -> None:
     log.tell(f"backend of {report.plate}: image sets: {counted}; rows: {rows}")
 
 
-def _manifest(plan: ShardPlan, report: IngestReport | None, reason: str) -> Manifest:
-    groups = (_group(report),) if report else ()
+def _manifest(plan: ShardPlan, report: IngestReport | None, reason: str, made_from: str) -> Manifest:
+    groups = (_group(report, made_from),) if report else ()
     return Manifest(
         shard=plan.number,
         groups=groups,
@@ -94,7 +96,7 @@ def _manifest(plan: ShardPlan, report: IngestReport | None, reason: str) -> Mani
     )
 
 
-def _group(report: IngestReport) -> GroupResult:
+def _group(report: IngestReport, made_from: str) -> GroupResult:
     return GroupResult(
         folder="",
         outcomes=report.outcomes,
@@ -104,5 +106,5 @@ def _group(report: IngestReport) -> GroupResult:
         seconds=report.seconds,
         peak_memory_mib=report.peak_memory_mib,
         reason="" if report.is_complete else "; ".join(report.problems[:3]),
-        fingerprint=report.made_from,
+        fingerprint=made_from,
     )

@@ -13,7 +13,7 @@ from cellpainting.cellprofiler.discover import image_set_reader
 from cellpainting.cellprofiler.environment import VARIABLE, find_cellprofiler
 from cellpainting.cellprofiler.run import Capacity
 from cellpainting.cli.signals import stop
-from cellpainting.dispatch.planning_job import plan_run
+from cellpainting.dispatch.planning_job import plan_run, plan_run_in_stages
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import (
@@ -21,12 +21,14 @@ from cellpainting.jobs import (
     DownloadImages,
     MakeProfiles,
     MakeReport,
+    ProcessPlate,
     RunCellProfiler,
     RunRecord,
     parse_job,
 )
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest
+from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import ReadSource, read_csv_source
 from cellpainting.shard_log import MARK
@@ -83,6 +85,7 @@ def run(request: str, shard: int, submission: int | None, is_planning: bool, vcp
     bucket, record = _open_run(request)
     if is_planning:
         return _plan(record, bucket)
+    _require_ready(record, bucket)
     number = _shard_number(record, bucket, shard + int(os.environ.get(ARRAY_INDEX, "0")), submission)
     plan = _read_plan(record, bucket, number)
     bucket.delete(record.keys.lost(number))  # it is being found again
@@ -120,13 +123,29 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
         from cellpainting.report.run import run as report  # as above
 
         return report(record, job, plan, bucket=bucket)
+    if isinstance(job, ProcessPlate):
+        raise InvalidRequest(f"run {record.run_id} has no shards of its own; do those of its stages")
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return measure.run(
         record, job, plan, bucket=bucket, images_from=images_from, cellprofiler=cellprofiler, capacity=capacity
     )
 
 
+def _require_ready(record: RunRecord, bucket: Storage) -> None:
+    """Refuse a stage whose needs are not complete, by their ledgers, and leave the reason."""
+    stage = record.job.stage
+    if stage and (reason := why_not_ready(stage, bucket)):
+        bucket.write(record.keys.blocked, reason.encode())
+        raise InvalidRequest(f"{stage.label} cannot start: {reason}")
+
+
 def _plan(record: RunRecord, bucket: Storage) -> int:
+    if isinstance(record.job, ProcessPlate):
+        cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
+        versions = {RunCellProfiler.runtime: cellprofiler.version}
+        for planned in plan_run_in_stages(record, record.job, bucket, versions):
+            _tell(f"{planned.stage.label}: {len(planned.pending)} of {len(planned.plan.shards)} shards are to be done")
+        return 0
     plan = plan_run(record, bucket, *_reader(record))
     for name in plan.unmatched:
         _tell(f"no image set belongs to the requested group {name}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from cellpainting.dispatch.ended_job import Ending
 from cellpainting.dispatch.submission import Part, Submission
 from cellpainting.jobs.run_record import RunKeys
 
@@ -73,6 +74,12 @@ class BatchJobs:
             described = self._batch.describe_jobs(jobs=ids[start : start + DESCRIBED_AT_ONCE])["jobs"]
             yield from (job["jobId"] for job in described if job["status"] not in ENDED)
 
+    def blocked(self, job_ids: Iterable[str]) -> bool:
+        """Whether one of some jobs was never started, since one that it depends on failed."""
+        ids = list(job_ids)
+        described = self._batch.describe_jobs(jobs=ids)["jobs"] if ids else []
+        return any(job["status"] == "FAILED" and Ending.of(job).is_blocked for job in described)
+
     def failed_children(self, job_id: str) -> "Iterator[JobSummaryTypeDef]":
         """The children of an array job that failed."""
         pages = self._batch.get_paginator("list_jobs").paginate(arrayJobId=job_id, jobStatus="FAILED")
@@ -97,6 +104,8 @@ def _job(
         overrides["command"] = ["run", "--request", request_uri, "--plan"]
     if overrides:
         job["containerOverrides"] = overrides
+    if submission.depends_on:
+        job["dependsOn"] = [{"jobId": job_id} for job_id in submission.depends_on]
     if size > 1:
         job["arrayProperties"] = {"size": size}
     return job

@@ -7,6 +7,7 @@ from cellpainting.ledger.image_set import Cause
 
 TIMED_OUT = "Job attempt duration exceeded timeout"
 HOST_TERMINATED = "Host EC2"  # "Host EC2 (instance i-...) terminated."
+DEPENDENCY_FAILED = "Dependent Job failed"  # it depends on one that failed, and is never started
 OUT_OF_MEMORY = "OutOfMemory"  # "OutOfMemoryError: Container killed due to memory usage"
 KILLED = 137  # by SIGKILL, which is what the kernel sends when memory runs out
 STORAGE_UNAVAILABLE = 75
@@ -32,6 +33,11 @@ class Ending:
             container_reason=container.get("reason") or "",
             was_started=bool(job.get("startedAt")),
         )
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it was not started since a job that it depends on failed."""
+        return self.reason.startswith(DEPENDENCY_FAILED)
 
     @property
     def cause(self) -> Cause:

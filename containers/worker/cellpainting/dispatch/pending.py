@@ -5,12 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import BuildBackend, DownloadImages, MakeProfiles, MakeReport, RunCellProfiler, RunRecord
+from cellpainting.jobs import RunCellProfiler, RunRecord, WholeJob
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.inputs import find_changed, list_images
 from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.ledger.reader import read_ledger
+from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.planning.shard_plan import Group, ShardPlan
 from cellpainting.storage import Sources, Storage
@@ -34,7 +35,7 @@ def find_pending(
 
     A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads,
     backends, profiles and pages that are asked for again need all, too: their worker looks at each file that it left,
-    or at what that was made from.
+    or at what that was made from. As stages they need a job only if that has changed.
 
     Raises
     ------
@@ -44,7 +45,9 @@ def find_pending(
     job = run.job
     if job.redrive and not job.force:
         return _of_cause(run, plan, storage)
-    if job.force or isinstance(job, DownloadImages | BuildBackend | MakeProfiles | MakeReport):
+    if isinstance(job, WholeJob) and job.stage and not job.force and _is_current(run, job, storage):
+        return ()
+    if job.force or not isinstance(job, RunCellProfiler):
         return tuple(shard.number for shard in plan.shards)
     finished = _finished(run.keys, job, plan, storage, cellprofiler_version)
     files = {file for inputs in finished.values() for file in inputs}
@@ -56,6 +59,16 @@ def find_pending(
     else:
         return None
     return tuple(shard.number for shard in plan.shards if shard.number not in done)
+
+
+def _is_current(run: RunRecord, job: WholeJob, storage: Storage) -> bool:
+    """Whether a stage that is one shard was done whole, from just what is there now."""
+    try:
+        manifest = Manifest.from_json(storage.read(run.keys.shard(0)))
+    except MissingInput:
+        return False
+    made_from = {group.fingerprint for group in manifest.groups}
+    return manifest.is_success and bool(job.read_prefixes) and made_from == {source_digest(job, storage)}
 
 
 def _of_cause(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def store_plan(keys: RunKeys, plan: RunPlan, pending: Sequence[int], storage: St
             storage.write(keys.plan_record, replace(earlier, digest="").to_json())
         _write_shards(keys, plan, storage)
     storage.write(keys.plan_record, record.to_json())
-    _forget_failure(keys, storage)
+    forget_failure(keys, storage)
     return record
 
 
@@ -48,7 +48,7 @@ def largest_shard_groups(plan: RunPlan) -> int:
     return max(len(shard.groups) for shard in plan.shards)
 
 
-def _forget_failure(keys: RunKeys, storage: Storage) -> None:
+def forget_failure(keys: RunKeys, storage: Storage) -> None:
     """Empty the reason why an earlier try to plan failed; who plans need not be allowed to delete."""
     with suppress(MissingInput):
         if storage.read(keys.planning_failure):

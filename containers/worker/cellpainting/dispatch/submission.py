@@ -29,7 +29,8 @@ class ClaimedByAnother(CellPaintingError):
 class Work:
     """What a submission is to do, for which message or ended job (`origin`), and with what.
 
-    `timeout_s` bounds one attempt of a job. A planning job has no shards.
+    `timeout_s` bounds one attempt of a job. A planning job has no shards. `depends_on` are the ids of jobs that have to
+    succeed before.
     """
 
     origin: str
@@ -38,6 +39,7 @@ class Work:
     memory_mib: int
     timeout_s: int
     is_planning: bool = False
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Submission:
     is_planning: bool = False
     is_closed: bool = False
     parts: tuple[Part, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
     @property
     def shard_numbers(self) -> tuple[int, ...]:
@@ -96,7 +99,7 @@ class Submission:
 
     def rest(self, origin: str) -> Work:
         """What its dispatch left undone."""
-        return Work(origin, self.unsent, self.vcpus, self.memory_mib, self.timeout_s, self.is_planning)
+        return Work(origin, self.unsent, self.vcpus, self.memory_mib, self.timeout_s, self.is_planning, self.depends_on)
 
     @property
     def is_expired(self) -> bool:
@@ -111,7 +114,8 @@ class Submission:
     def from_json(cls, content: bytes) -> "Submission":
         """Read what `to_json` wrote."""
         document: dict[str, Any] = json.loads(content)
-        return cls(**{**document, "parts": tuple(Part(**part) for part in document["parts"])})
+        parts = tuple(Part(**part) for part in document["parts"])
+        return cls(**{**document, "parts": parts, "depends_on": tuple(document.get("depends_on", ()))})
 
 
 def claim(keys: RunKeys, number: int, work: Work, storage: Storage) -> Submission:
@@ -132,6 +136,7 @@ def claim(keys: RunKeys, number: int, work: Work, storage: Storage) -> Submissio
         timeout_s=work.timeout_s,
         is_planning=work.is_planning,
         parts=tuple(_parts(len(work.shards))) or (Part(0, 1),),
+        depends_on=work.depends_on,
     )
     if not storage.create(keys.submission(number), submission.to_json()):
         raise ClaimedByAnother(f"run {keys.run_id} is being dispatched for something else; this comes again later")

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
-from cellpainting.jobs.run_record import RUNS, run_title
+from cellpainting.jobs.run_record import RUNS, RunKeys, run_title
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Cause
 
 TIMEOUT_S = 4 * 3600  # a plate of 3,456 sites takes minutes; this is for one that hangs
@@ -65,6 +66,7 @@ class BuildBackend:
     settings: BackendSettings = BackendSettings()
     ingest_config: str | None = None
     redrive: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> "BuildBackend":
@@ -86,6 +88,7 @@ class BuildBackend:
             settings=BackendSettings.parse(fields),
             ingest_config=fields.optional_key("ingest_config"),
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
+            stage=Stage.parse(fields),
         )
         _require_separate_folders(job)
         return job
@@ -99,6 +102,11 @@ class BuildBackend:
     def named_files(self) -> tuple[str, ...]:
         """The keys of single files that the request names."""
         return (self.ingest_config,) if self.ingest_config else ()
+
+    @property
+    def read_prefixes(self) -> tuple[str, ...]:
+        """Where all that it reads lies, beside the named files: of a run, the manifests tell of all its results."""
+        return (RunKeys(self.analysed_run).shards.rstrip("/") if self.analysed_run else self.analysis,)
 
     @property
     def folder(self) -> str:

@@ -8,6 +8,7 @@ from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_record import run_title
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Cause
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -47,6 +48,7 @@ class DownloadImages:
     percentile: float = JUMP_PERCENTILE
     format: Format = "png"
     redrive: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> "DownloadImages":
@@ -74,6 +76,7 @@ class DownloadImages:
             percentile=JUMP_PERCENTILE if percentile is None else percentile,
             format=fields.choice("format", ("png", "webdataset")) or "png",
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
+            stage=Stage.parse(fields),
         )
         if not job.load_data.endswith(TABLE_SUFFIXES):
             raise InvalidField("load_data", job.load_data, f"its name ends in one of {', '.join(TABLE_SUFFIXES)}")

@@ -9,12 +9,17 @@ from cellpainting.jobs.run_record import RUNS
 
 MAX_KEY_BYTES = 1024  # the longest key S3 takes
 MAX_NAME_BYTES = 200  # of a folder; file systems take 255, of which files named after it need some
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,79}")  # also a valid Batch job name once numbered
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,111}")  # also a valid Batch job name once numbered
+MOST_IN_RUN_NAME = 80  # of what a person names; stages add their own names to it
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
 METADATA = re.compile(r"(Metadata_)?[A-Za-z0-9_]+")
 NAME = re.compile(r"[A-Za-z0-9_]+")
 # Halves of characters, too, which JSON can name and no key can hold.
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+STAGE_MARK = "--"  # between the parts of a stage's run id
+RUN_NAME_REMEDY = (
+    f"write 2 to {MOST_IN_RUN_NAME} letters, digits, '-' or '_', starting with no dash, no two dashes together"
+)
 RESERVED_RUN_NAMES = frozenset({"rejected"})  # runs/rejected/ keeps the messages that were refused
 
 Choice = TypeVar("Choice", bound=str)
@@ -86,14 +91,14 @@ class Fields:
             )
         return value
 
-    def optional_key(self, field: str) -> str | None:
-        """A key or prefix as above, or None when the field is absent."""
+    def optional_key(self, field: str, *, or_below: str = "") -> str | None:
+        """A key or prefix as above, or None when the field is absent; `or_below` is a folder of records to allow."""
         value = self._take(field)
         if value is None:
             return None
         if not isinstance(value, str) or not value.strip():
             raise InvalidField(field, value, "write a key relative to the bucket, such as 'examples/plate/images/'")
-        _check_key(field, value)
+        _check_key(field, value.removeprefix(or_below) if or_below else value)
         return value.rstrip("/")
 
     def metadata_names(self, field: str) -> tuple[str, ...]:
@@ -220,14 +225,16 @@ class Fields:
         return value
 
     def run_name(self, field: str) -> str | None:
-        """An optional name of the run: letters, digits, `-` and `_`."""
-        value = self._matching(field, RUN_NAME, "write 2 to 80 letters, digits, '-' or '_', starting with no dash")
+        """An optional name of the run: letters, digits, `-` and `_`. Two dashes are for the stages of a run."""
+        value = self._matching(field, RUN_NAME, RUN_NAME_REMEDY)
         if value in RESERVED_RUN_NAMES:
             raise InvalidField(field, value, "this name is taken by the project itself; choose another")
+        if value and not self.mentions("stage") and (len(value) > MOST_IN_RUN_NAME or STAGE_MARK in value):
+            raise InvalidField(field, value, RUN_NAME_REMEDY)
         return value
 
     def run_names(self, field: str) -> tuple[str, ...]:
-        """An optional list of ids of runs, each once; it may be empty."""
+        """An optional list of ids of runs, those of stages too, each once; it may be empty."""
         value = self._take(field)
         if value is None:
             return ()
@@ -236,6 +243,60 @@ class Fields:
         if len(set(value)) < len(value):
             raise InvalidField(field, value, "name each once")
         return tuple(value)
+
+    def unfold(self, field: str) -> bool:
+        """Put the members of an optional object in its place, each as `field.member`; False when it is absent.
+
+        Raises
+        ------
+        InvalidField
+            If it is no object, or an empty one.
+        """
+        value = self._take(field)
+        if value is None:
+            return False
+        if not isinstance(value, Mapping) or not value:
+            raise InvalidField(field, value, "write an object, or leave it out")
+        self._values |= {f"{field}.{member}": content for member, content in value.items()}
+        return True
+
+    def unfold_list(self, field: str) -> tuple[str, ...]:
+        """Put the members of a list of objects in its place as `unfold` does; returns what to call each of them.
+
+        Raises
+        ------
+        InvalidField
+            If it is no list of objects, or an empty one.
+        """
+        value = self._take(field)
+        if not isinstance(value, list) or not value:
+            raise InvalidField(field, value, "write a list of objects")
+        self._values |= {f"{field}[{number}]": member for number, member in enumerate(value)}
+        names = tuple(f"{field}[{number}]" for number in range(len(value)))
+        for name in names:
+            if not self.unfold(name):
+                raise InvalidField(name, None, "write an object")
+        return names
+
+    def text(self, field: str) -> str:
+        """A required text, printable and not empty."""
+        value = self._take(field)
+        if not isinstance(value, str) or not value.strip() or CONTROL_CHARACTERS.search(value):
+            raise InvalidField(field, value, "write a text of printable characters")
+        return value
+
+    def is_given(self, field: str) -> bool:
+        """Whether a field is there and has not been read yet."""
+        self._known.append(field)
+        return self._values.get(field) is not None
+
+    def mentions(self, field: str) -> bool:
+        """Whether the request has a field that people need not know of."""
+        return field in self._given
+
+    def is_list(self, field: str) -> bool:
+        """Whether a field that may have several forms is a list."""
+        return isinstance(self._values.get(field), list)
 
     def resource(self, field: str) -> str | None:
         """An optional name or ARN of a job queue or job definition."""

@@ -8,6 +8,7 @@ from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
 from cellpainting.jobs.run_record import run_title
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Cause
 
 TIMEOUT_S = 8 * 3600  # fifty plates take a quarter of an hour; this is for one that hangs
@@ -89,6 +90,7 @@ class MakeProfiles:
     force: bool
     resources: Resources
     redrive: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> "MakeProfiles":
@@ -106,6 +108,7 @@ class MakeProfiles:
             force=fields.flag("force"),
             resources=Resources.parse(fields),
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
+            stage=Stage.parse(fields),
         )
 
     @property
@@ -117,6 +120,11 @@ class MakeProfiles:
     def named_files(self) -> tuple[str, ...]:
         """The keys of single files that the request names."""
         return self.wanted.named_files
+
+    @property
+    def read_prefixes(self) -> tuple[str, ...]:
+        """Where all that it reads lies, beside the named files; what a configuration reads is told by no prefix."""
+        return () if isinstance(self.wanted, ConfiguredProfiles) else (self.wanted.backend,)
 
     @property
     def results(self) -> str:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
-from cellpainting.jobs.run_record import run_title
+from cellpainting.jobs.run_record import RunKeys, run_title
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Cause
 
 TIMEOUT_S = 3600  # a page takes seconds, and a minute with pictures of large images; this is for one that hangs
@@ -33,6 +34,7 @@ class MakeReport:
     force: bool
     resources: Resources
     redrive: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> "MakeReport":
@@ -52,6 +54,7 @@ class MakeReport:
             force=fields.flag("force"),
             resources=Resources.parse(fields),
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
+            stage=Stage.parse(fields),
         )
         _require_sources(job)
         if not job.output.endswith(PAGE):
@@ -62,6 +65,12 @@ class MakeReport:
     def batch(self) -> str:
         """The part of the backend's address before the plate; empty without a backend."""
         return PurePosixPath(self.backend or "").parent.name
+
+    @property
+    def read_prefixes(self) -> tuple[str, ...]:
+        """Where what it shows lies: the manifests of the runs, and the backend."""
+        backend = (self.backend,) if self.backend else ()
+        return (*(RunKeys(run).shards.rstrip("/") for run in self.runs), *backend)
 
     @property
     def timeout_s(self) -> int:

@@ -10,13 +10,15 @@ from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.make_report import MakeReport
+from cellpainting.jobs.process_plate import ProcessPlate
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-Job = RunCellProfiler | DownloadImages | BuildBackend | MakeProfiles | MakeReport
+WholeJob = BuildBackend | MakeProfiles | MakeReport  # one shard: what there is to do, only its worker reads
+Job = RunCellProfiler | DownloadImages | WholeJob | ProcessPlate
 
 JOB_TYPES: dict[str, type[Job]] = {
-    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles, MakeReport)
+    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles, MakeReport, ProcessPlate)
 }
 
 
@@ -35,6 +37,8 @@ def parse_job(document: Any) -> Job:
         raise InvalidField("job_type", job_type, f"the job types are {', '.join(sorted(JOB_TYPES))}")
     job = JOB_TYPES[job_type].parse(fields)
     fields.refuse_unknown()
+    if job.stage:
+        job.stage.require_own_run(job.run)
     return job
 
 
@@ -72,6 +76,15 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
             )
         records[record.run_id] = record
     return tuple(records.values())
+
+
+def is_same_run(earlier: Job, later: Job) -> bool:
+    """Whether a request may go on with a run of its name: it asks for the same, or for more plates of it, or, of a run
+    that has stages, for them to be done otherwise.
+    """
+    if isinstance(earlier, ProcessPlate) and isinstance(later, ProcessPlate):
+        return earlier.output == later.output
+    return earlier.work == later.work
 
 
 def _overwrite(one: Job, other: Job) -> bool:

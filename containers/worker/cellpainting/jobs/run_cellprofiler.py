@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from cellpainting.errors import InvalidField
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.resources import Resources
-from cellpainting.jobs.run_record import run_title
+from cellpainting.jobs.run_record import RunKeys, run_title
+from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Cause
 
 PIPELINE_SUFFIXES = (".cppipe", ".cpproj")
@@ -55,6 +56,7 @@ class RunCellProfiler:
     on_bad_image_set: OnBadImageSet = "quarantine"
     path_remap: tuple[tuple[str, str], ...] = ()
     redrive: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> "RunCellProfiler":
@@ -65,6 +67,7 @@ class RunCellProfiler:
         InvalidField
             Naming the field, the value got and what to write instead.
         """
+        stage = Stage.parse(fields)
         job = cls(
             pipeline=fields.key("pipeline"),
             output=fields.key("output"),
@@ -73,7 +76,7 @@ class RunCellProfiler:
             force=fields.flag("force"),
             resources=Resources.parse(fields),
             input=fields.optional_key("input"),
-            load_data=fields.optional_key("load_data"),
+            load_data=fields.optional_key("load_data", or_below=RunKeys(stage.run_id).folder if stage else ""),
             batch_data=fields.optional_key("batch_data"),
             file_list=fields.optional_key("file_list"),
             group_by=fields.metadata_names("group_by"),
@@ -86,6 +89,7 @@ class RunCellProfiler:
             on_bad_image_set=fields.choice("on_bad_image_set", ("quarantine", "fail")) or "quarantine",
             path_remap=fields.text_map("path_remap"),
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
+            stage=stage,
         )
         _require_one_source(job)
         _require_pipeline_name(job)

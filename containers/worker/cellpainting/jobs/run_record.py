@@ -85,6 +85,20 @@ class RunKeys:
         """How many shards there are and which of them are to be done: what a planning job leaves for the dispatcher."""
         return self.folder + "plan.json"
 
+    @property
+    def stages(self) -> str:
+        """The stages of a run that has such: which runs they are, and what each waits for."""
+        return self.folder + "stages.json"
+
+    @property
+    def blocked(self) -> str:
+        """Why a stage cannot start; empty once it could."""
+        return self.folder + "blocked.txt"
+
+    def approval(self, stage_run: str) -> str:
+        """Of what somebody has approved, so that a gated stage may start."""
+        return f"{self.folder}approvals/{stage_run}.json"
+
     def log(self, number: int) -> str:
         """What the worker and CellProfiler printed for one shard."""
         return f"{self.folder}logs/{number}.log"

@@ -36,12 +36,13 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     MACHINE_LOST = "machine_lost"
+    BLOCKED = "blocked"
     NOT_RUN = "not_run"
 
     @property
     def is_worth_retrying(self) -> bool:
         """Whether the same image set, sent again with nothing corrected, may well succeed."""
-        return self not in (Cause.INPUT_MISSING, Cause.INPUT_DAMAGED, Cause.PIPELINE_ERROR)
+        return self not in (Cause.INPUT_MISSING, Cause.INPUT_DAMAGED, Cause.PIPELINE_ERROR, Cause.BLOCKED)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ class ShardState(StrEnum):
 
     WITH_MANIFEST = "with_manifest"
     LOST = "lost"
+    BLOCKED = "blocked"
     AT_WORK = "at_work"
     WAITING = "waiting"
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes of the shard unless it is sent again."""
-        return self in (ShardState.WITH_MANIFEST, ShardState.LOST)
+        return self in (ShardState.WITH_MANIFEST, ShardState.LOST, ShardState.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Ledger:
 
     `shards` names every planned shard and any other that left something. `failed_shards` tells why shards failed as a
     whole, those with something left to do. `seconds` is the wall time of all shards together. `planning_failure` tells
-    why the run could not be planned when that was last tried, and is empty otherwise.
+    why the run could not be planned when that was last tried, and `blocked` why it could not start, being a stage; both
+    are empty otherwise.
     """
 
     run_id: str
@@ -45,6 +47,7 @@ class Ledger:
     failed_shards: Mapping[int, str]
     seconds: float
     planning_failure: str = ""
+    blocked: str = ""
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -69,13 +72,13 @@ class Ledger:
     def is_complete(self) -> bool:
         """Whether every image set of a plan that is not empty was measured."""
         measured = sum(self.counts[state] for state in State if state.is_success)
-        is_failed = bool(self.failed_shards or self.planning_failure)
+        is_failed = bool(self.failed_shards or self.planning_failure or self.blocked)
         return bool(self.outcomes) and measured == len(self.outcomes) and not is_failed
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes of the run unless it is sent again."""
-        if self.planning_failure and not self.shards:
+        if (self.planning_failure or self.blocked) and not self.shards:
             return True
         return self.is_complete or (bool(self.shards) and all(state.is_over for state in self.shards.values()))
 
@@ -83,6 +86,7 @@ class Ledger:
     def problems(self) -> list[str]:
         """A line for everything that is not done: who and why. What was tried comes before what was not run."""
         planning = [f"the run could not be planned: {self.planning_failure}"] if self.planning_failure else []
+        planning += [f"it could not start: {self.blocked}"] if self.blocked else []
         shards = [f"shard {number}: {reason}" for number, reason in sorted(self.failed_shards.items())]
         left = [outcome for outcome in self.outcomes if not outcome.state.is_success]
         left.sort(key=lambda outcome: outcome.state == State.NOT_RUN)
@@ -96,6 +100,7 @@ class Ledger:
             "run": self.run_id,
             "complete": self.is_complete,
             "planning_failure": self.planning_failure,
+            "blocked": self.blocked,
             "image_sets": len(self.outcomes),
             "states": self.counts,
             "causes": self.causes,

@@ -13,6 +13,8 @@ from cellpainting.ledger.lost_shard import LostShard
 from cellpainting.ledger.manifest import Manifest
 from cellpainting.ledger.plan_table import read_plan
 from cellpainting.ledger.shard_result import ShardResult
+from cellpainting.ledger.stage_record import read_stage_record
+from cellpainting.ledger.staged_ledger import StagedLedger
 from cellpainting.storage import Storage, StoredObject
 
 Record = TypeVar("Record", ShardResult, LostShard)
@@ -36,7 +38,34 @@ def read_ledger(storage: Storage, run_id: str) -> Ledger:
 
 
 class LedgerReader:
-    """Reads the ledger of one run, again and again if asked to: what has not changed since is not fetched again.
+    """Reads the ledger of a run, again and again if asked to; of one that has stages, with theirs."""
+
+    def __init__(self, storage: Storage, run_id: str) -> None:
+        self._storage = storage
+        self._run_id = run_id
+        self._own = RunReader(storage, run_id)
+        self._stages: dict[str, RunReader] = {}
+
+    def read(self) -> Ledger:
+        """Count what the record holds now.
+
+        Raises
+        ------
+        StorageUnavailable
+            If the storage cannot be read.
+        """
+        record = read_stage_record(RunKeys(self._run_id), self._storage)
+        own = self._own.read()
+        if record is None:
+            return own
+        for stage in record.stages:
+            self._stages.setdefault(stage.run_id, RunReader(self._storage, stage.run_id))
+        ledgers = {stage.run_id: self._stages[stage.run_id].read() for stage in record.stages}
+        return StagedLedger.of(self._run_id, record, ledgers, own.planning_failure)
+
+
+class RunReader:
+    """Reads the ledger of one run by its own record. What has not changed since is not fetched again.
 
     An image set that a shard's `progress/` tells of is done although the shard is still at work: its group's results
     are published, and are kept when the shard is done again. A manifest says all there is to say of its shard.
@@ -63,10 +92,11 @@ class LedgerReader:
         progress = self._read_all(self._keys.progresses, self._result)
         losses = self._read_all(self._keys.losses, LostShard.from_json)
         manifests = self._read_all(self._keys.shards, self._result)
-        shards = self._shard_states(progress, losses, manifests)
+        blocked = self._text(self._keys.blocked)
+        shards = self._shard_states(progress, losses, manifests, is_blocked=bool(blocked))
         results = {**progress, **manifests}
         outcomes = tuple(
-            _outcome(planned, shards[planned.shard], results.get(planned.shard), losses.get(planned.shard))
+            _outcome(planned, shards[planned.shard], results.get(planned.shard), losses.get(planned.shard), blocked)
             for planned in self._planned.values()
         )
         return Ledger(
@@ -75,7 +105,8 @@ class LedgerReader:
             shards=shards,
             failed_shards=_failed_shards(outcomes, shards, results, losses),
             seconds=sum(result.seconds for result in results.values()),
-            planning_failure=self._planning_failure(),
+            planning_failure=self._text(self._keys.planning_failure),
+            blocked=blocked,
         )
 
     def _read_plan(self) -> None:
@@ -91,9 +122,9 @@ class LedgerReader:
         except MissingInput:
             self._planned, self._plan_etag = {}, None  # not planned yet, or that failed
 
-    def _planning_failure(self) -> str:
+    def _text(self, key: str) -> str:
         try:
-            return self._storage.read(self._keys.planning_failure).decode()
+            return self._storage.read(key).decode()
         except MissingInput:
             return ""
 
@@ -119,18 +150,23 @@ class LedgerReader:
         return record
 
     def _shard_states(
-        self, progress: Iterable[int], losses: Iterable[int], manifests: Iterable[int]
+        self, progress: Iterable[int], losses: Iterable[int], manifests: Iterable[int], *, is_blocked: bool
     ) -> dict[int, ShardState]:
-        states = dict.fromkeys((shard for shard, _ in self._planned), ShardState.WAITING)
-        states |= dict.fromkeys(progress, ShardState.AT_WORK)
+        waiting = ShardState.BLOCKED if is_blocked else ShardState.WAITING
+        states = dict.fromkeys((shard for shard, _ in self._planned), waiting)
+        states |= dict.fromkeys(progress, ShardState.BLOCKED if is_blocked else ShardState.AT_WORK)
         states |= dict.fromkeys(losses, ShardState.LOST)
         states |= dict.fromkeys(manifests, ShardState.WITH_MANIFEST)  # written last, it says more than the others
         return dict(sorted(states.items()))
 
 
-def _outcome(planned: ImageSet, shard: ShardState, result: ShardResult | None, loss: LostShard | None) -> Outcome:
+def _outcome(
+    planned: ImageSet, shard: ShardState, result: ShardResult | None, loss: LostShard | None, blocked: str
+) -> Outcome:
     if result and planned.number in result.outcomes:
         return result.outcomes[planned.number]
+    if shard == ShardState.BLOCKED:
+        return Outcome(planned, State.NOT_RUN, blocked, Cause.BLOCKED)
     if shard == ShardState.LOST and loss:
         state = State.NOT_RUN if loss.cause == Cause.NOT_RUN else State.FAILED
         return Outcome(planned, state, loss.reason, loss.cause)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
-from cellpainting.jobs import RunRecord, parse_job
+from cellpainting.jobs import RunRecord, is_same_run, parse_job
 from cellpainting.jobs.run_record import RUNS, RunKeys
 from cellpainting.storage import Storage
 
@@ -64,7 +64,7 @@ def record_request(storage: Storage, run: RunRecord) -> None:
         earlier = parse_job(json.loads(storage.read(run.keys.request)))
     except MissingInput:
         earlier = run.job
-    if earlier.work != run.job.work:
+    if not is_same_run(earlier, run.job):
         raise InvalidField("run", run.run_id, "a run of this name did something else; choose another name")
     storage.write(run.keys.request, json.dumps(dict(run.document)).encode())
 

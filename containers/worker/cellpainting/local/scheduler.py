@@ -11,6 +11,7 @@ from moto.batch import models as batch
 from moto.batch.utils import JobStatus
 from moto.moto_api import state_manager
 
+from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.attempt import Attempt, Outcome
 from cellpainting.local.container import ContainerHost
@@ -18,7 +19,6 @@ from cellpainting.local.retry import is_retried, lower_keys
 from cellpainting.shard_log import MARK
 
 POLL_S = 0.2  # how soon a cancelled or newly unblocked job is noticed when nothing wakes the scheduler
-DEPENDENCY_FAILED = "Dependent Job failed"
 
 Tell = Callable[[str, str], None]
 
@@ -183,6 +183,8 @@ class Scheduler:
         if parent is None or parent is job or not parent._child_jobs:
             return
         if all(child.job_stopped for child in parent._child_jobs):
+            if job.job_stopped_reason == DEPENDENCY_FAILED:  # of all children: they wait for the same
+                parent.job_stopped_reason = DEPENDENCY_FAILED
             parent._mark_stopped(success=all(child.status == "SUCCEEDED" for child in parent._child_jobs))
             self._on_end(parent)
 

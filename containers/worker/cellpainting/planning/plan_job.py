@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cellpainting.errors import InvalidField, InvalidRequest
-from cellpainting.jobs import Job
-from cellpainting.jobs.build_backend import BuildBackend
+from cellpainting.jobs import Job, WholeJob
 from cellpainting.jobs.download_images import DownloadImages
-from cellpainting.jobs.make_profiles import MakeProfiles
-from cellpainting.jobs.make_report import MakeReport
+from cellpainting.jobs.process_plate import ProcessPlate
 from cellpainting.jobs.run_cellprofiler import DEFAULT_IMAGE_SETS_PER_VCPU, RunCellProfiler
 from cellpainting.ledger.manifest import StoredFile
 from cellpainting.load_data import LoadData
@@ -41,8 +39,10 @@ ReadSource = Callable[[RunCellProfiler, Storage], ImageSetSource]
 
 def can_plan_here(job: Job) -> bool:
     """Whether the standard library can read what tells the image sets. All else is planned in the worker's image."""
-    if isinstance(job, BuildBackend | MakeProfiles | MakeReport):
+    if isinstance(job, WholeJob):
         return True  # there is nothing to read: only its worker does
+    if isinstance(job, ProcessPlate):
+        return job.plate_table is not None or all(source.load_data.endswith(CSV_SUFFIXES) for source in job.sources)
     is_plain_folder = isinstance(job, RunCellProfiler) and job.is_plain_folder
     return is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
 
@@ -74,12 +74,14 @@ def plan_job(job: Job, storage: Storage, read_source: ReadSource = read_csv_sour
         made_from = StoredFile.of(storage.stat(job.load_data))
         table = read_table(storage.read(job.load_data), job.load_data, places_of(job, storage))
         return RunPlan(plan_download(job, table), (made_from,))
-    if isinstance(job, BuildBackend | MakeProfiles | MakeReport):
+    if isinstance(job, WholeJob):
         return _plan_whole(job, storage)
+    if isinstance(job, ProcessPlate):
+        raise InvalidRequest(f"{job.job_type} has no shards of its own; its stages have")
     return _plan_measuring(job, storage, read_source)
 
 
-def _plan_whole(job: BuildBackend | MakeProfiles | MakeReport, storage: Storage) -> RunPlan:
+def _plan_whole(job: WholeJob, storage: Storage) -> RunPlan:
     """One shard: what a backend or a page is made of, or which plates a configuration names, only its worker reads."""
     return RunPlan((ShardPlan(0, (Group(""),)),), tuple(StoredFile.of(storage.stat(key)) for key in job.named_files))
 

@@ -42,6 +42,17 @@ class PlateLook:
     is_usable: bool = True
 
 
+def look_at_platemap(job: MakeProfiles, storage: Storage) -> list[Finding]:
+    """What is wrong with the platemap and the treatments of a plate that has no measurements yet."""
+    try:
+        plates = Plates.of(job, storage)
+    except (InvalidRequest, MissingInput) as error:
+        return [Finding.of_error(job.wanted.name, error)]
+    return findings_of(
+        [plates.look_at_metadata(PlateLook(f"{batch}/{plate}"), batch, plate) for batch, plate in plates.names]
+    )
+
+
 class ProfilesInspection:
     """The steps of the preflight of a `make_profiles` request. No table of measurements is read."""
 
@@ -116,6 +127,13 @@ class Plates:
         look = PlateLook(f"{batch}/{plate}")
         try:
             look = replace(look, files=self._measurements(batch, plate, scratch))
+        except (InvalidRequest, MissingInput) as error:
+            return replace(look, problem=error, is_usable=False)
+        return self.look_at_metadata(look, batch, plate)
+
+    def look_at_metadata(self, look: PlateLook, batch: str, plate: str) -> PlateLook:
+        """Whether a plate has a platemap and, where they are asked for, negative controls."""
+        try:
             wells = self._platemap_wells(batch, plate) if self.config.annotate else None
         except (InvalidRequest, MissingInput) as error:
             return replace(look, problem=error, is_usable=False)

@@ -8,6 +8,7 @@ from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import MakeProfiles, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, write_plan
+from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning import ShardPlan
 from cellpainting.profiles.make_profiles import Tell, make_profiles
 from cellpainting.profiles.profile_report import MakingReport
@@ -38,6 +39,7 @@ def run(
     started = time.monotonic()
     with scratch_folder() as scratch, closing(ShardLog(scratch / "shard.log", show)) as log:
         report, reason = None, ""
+        made_from = source_digest(job, bucket)  # before it is read: what changes in between is seen as changed
         try:
             config, places = open_request(job.wanted, bucket)
             report = make_profiles(config, places, Tell(say=log.tell), force=job.force)
@@ -46,17 +48,18 @@ def run(
             log.tell(f"failed: {reason}")
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
-        manifest = _manifest(plan, report, reason, time.monotonic() - started)
+        groups = (_group(report, made_from),) if report else ()
+        manifest = _manifest(plan, groups, reason, time.monotonic() - started)
         if report:
             bucket.write(record.keys.plan, write_plan(outcome.image_set for outcome in manifest.outcomes))
         bucket.write(record.keys.shard(plan.number), manifest.to_json())
         return manifest
 
 
-def _manifest(plan: ShardPlan, report: MakingReport | None, reason: str, seconds: float) -> Manifest:
+def _manifest(plan: ShardPlan, groups: tuple[GroupResult, ...], reason: str, seconds: float) -> Manifest:
     return Manifest(
         shard=plan.number,
-        groups=(_group(report),) if report else (),
+        groups=groups,
         pipeline=None,
         pipeline_sha256="",
         plugins=(),
@@ -68,7 +71,7 @@ def _manifest(plan: ShardPlan, report: MakingReport | None, reason: str, seconds
     )
 
 
-def _group(report: MakingReport) -> GroupResult:
+def _group(report: MakingReport, made_from: str) -> GroupResult:
     return GroupResult(
         folder="",
         outcomes=tuple(_outcome(report, number, *named) for number, named in enumerate(report.plates, start=1)),
@@ -77,6 +80,7 @@ def _group(report: MakingReport) -> GroupResult:
         rows={},
         seconds=report.seconds,
         peak_memory_mib=report.peak_memory_mib,
+        fingerprint=made_from,
     )
 
 

@@ -10,6 +10,7 @@ from cellpainting.errors import CellPaintingError, DamagedTable, InvalidRequest,
 from cellpainting.image_digest import image_digest
 from cellpainting.jobs import MakeReport, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile, write_plan
+from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning import ShardPlan
 from cellpainting.profiles.shelf import peak_memory_mib
 from cellpainting.report.plate_page import plate_page
@@ -40,6 +41,7 @@ def run(
     started = time.monotonic()
     with scratch_folder() as scratch, closing(ShardLog(scratch / "shard.log", show)) as log:
         page: Path | None = None
+        made_from = source_digest(job, bucket)  # before it is read: what changes in between is seen as changed
         outcome = Outcome(ImageSet(shard=plan.number, number=1, batch=job.batch, plate=job.plate), State.DONE)
         try:
             page = _make(job, bucket, scratch / "page.html", log)
@@ -48,7 +50,8 @@ def run(
             log.tell(f"failed: {error}")
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
-        manifest = _manifest(plan, job, outcome, page, time.monotonic() - started)
+        group = _group(job, outcome, page, made_from, time.monotonic() - started)
+        manifest = _manifest(plan, group)
         bucket.write(record.keys.plan, write_plan([outcome.image_set]))
         bucket.write(record.keys.shard(plan.number), manifest.to_json())
         return manifest
@@ -73,9 +76,9 @@ def _failed(image_set: ImageSet, error: CellPaintingError) -> Outcome:
     return Outcome(image_set, State.INPUT_DAMAGED, str(error), Cause.INPUT_DAMAGED)
 
 
-def _manifest(plan: ShardPlan, job: MakeReport, outcome: Outcome, page: Path | None, seconds: float) -> Manifest:
+def _group(job: MakeReport, outcome: Outcome, page: Path | None, made_from: str, seconds: float) -> GroupResult:
     content = page.read_bytes() if page else b""
-    group = GroupResult(
+    return GroupResult(
         folder="",
         outcomes=(outcome,),
         inputs=(),
@@ -83,7 +86,11 @@ def _manifest(plan: ShardPlan, job: MakeReport, outcome: Outcome, page: Path | N
         rows={},
         seconds=round(seconds, 3),
         peak_memory_mib=peak_memory_mib(),
+        fingerprint=made_from,
     )
+
+
+def _manifest(plan: ShardPlan, group: GroupResult) -> Manifest:
     return Manifest(
         shard=plan.number,
         groups=(group,),

@@ -1,0 +1,160 @@
+"""The stages of runs: submitted together, each depending on the jobs of those before; and what was blocked, once it can
+start.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cellpainting.dispatch.batch_jobs import BatchJobs
+from cellpainting.dispatch.shard_ranges import from_ranges
+from cellpainting.dispatch.store_plan import read_plan_record
+from cellpainting.dispatch.submission import Submission
+from cellpainting.errors import MissingInput
+from cellpainting.jobs import RunRecord, parse_job
+from cellpainting.jobs.run_record import RunKeys
+from cellpainting.jobs.stage import Stage
+from cellpainting.ledger.approval import is_approved
+from cellpainting.ledger.reader import read_ledger
+from cellpainting.ledger.readiness import why_incomplete
+from cellpainting.ledger.stage_record import StageRecord, read_stage_record
+
+if TYPE_CHECKING:
+    from dispatcher import Dispatcher
+
+PLATES = 16  # plates, or stages, that are looked at side by side
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage's run as it stands: its request, its submissions, and its jobs that have not ended."""
+
+    stage: Stage
+    run: RunRecord
+    submissions: tuple[Submission, ...]
+    alive: tuple[str, ...]
+
+    @property
+    def number(self) -> int:
+        """That of the next submission."""
+        return self.submissions[-1].number + 1 if self.submissions else 0
+
+    def is_submitted_for(self, origin: str) -> bool:
+        """Whether its last submission was made for this message or ended job, as a whole."""
+        return bool(self.submissions) and self.submissions[-1].origin == origin and self.submissions[-1].is_sent
+
+
+class Stages:
+    """Submits the stages of runs."""
+
+    def __init__(self, dispatcher: "Dispatcher", jobs: BatchJobs) -> None:
+        self._dispatcher = dispatcher
+        self._storage = dispatcher.storage
+        self._jobs = jobs
+
+    def plates_at_work(self, keys: RunKeys) -> frozenset[str]:
+        """The plates of a run that have a job that has not ended.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If a stage is being dispatched.
+        """
+        record = read_stage_record(keys, self._storage)
+        stages = record.stages if record else ()
+        with ThreadPoolExecutor(PLATES) as readers:
+            return frozenset(found.stage.plate for found in readers.map(self._find, stages) if found.alive)
+
+    def submit(self, keys: RunKeys, plates: Collection[str], origin: str) -> list[str]:
+        """Submit all that is to be done of some plates, as their plans say; returns the runs that were submitted.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If another dispatch was faster.
+        """
+        record = self._record(keys)
+
+        def submit(plate: str) -> list[str]:
+            found = [self._find(stage) for stage in record.of_plate(plate)]
+            wanted = {one.stage.run_id for one in found if not one.is_submitted_for(origin)}
+            return list(self._submit(found, wanted, origin))
+
+        with ThreadPoolExecutor(PLATES) as dispatchers:
+            return [run_id for submitted in dispatchers.map(submit, plates) for run_id in submitted]
+
+    def go_on(self, stage: Stage, origin: str) -> list[str]:
+        """Submit what of a plate could not start before a stage of it ended; returns the runs that were submitted.
+
+        Raises
+        ------
+        ClaimedByAnother
+            If another dispatch was faster.
+        """
+        found = [self._find(one) for one in self._record(RunKeys(stage.of)).of_plate(stage.plate)]
+        wanted = {one.stage.run_id for one in found if self._has_not_started(one)}
+        return list(self._submit(found, wanted, origin))
+
+    def _submit(self, found: Collection[StageRun], wanted: Collection[str], origin: str) -> Iterator[str]:
+        """Submit stages in their order; one whose needs cannot be met any more is marked as blocked."""
+        alive = {one.stage.run_id: one.alive for one in found}
+        for one in found:
+            run_id, keys = one.stage.run_id, one.run.keys
+            plan = read_plan_record(keys, self._storage)
+            shards = from_ranges(plan.pending) if plan else ()
+            if alive[run_id] or run_id not in wanted or plan is None or not shards:
+                continue
+            if reason := self._why_not(one.stage, alive):
+                self._storage.write(keys.blocked, reason.encode())
+                continue
+            depends_on = tuple(job_id for before in _waits_for(one.stage) for job_id in alive.get(before, ()))
+            work = self._dispatcher.measuring(one.run.job, origin, shards, plan.largest_shard_groups)
+            submission = self._dispatcher.submit(one.run, one.number, replace(work, depends_on=depends_on))
+            self._unblock(keys)
+            alive[run_id] = submission.job_ids
+            yield run_id
+
+    def _why_not(self, stage: Stage, alive: dict[str, tuple[str, ...]]) -> str:
+        """Why a stage cannot be submitted now; empty if all that it needs is complete, or on its way."""
+        for need in stage.needs:
+            reason = "" if alive.get(need) else why_incomplete(read_ledger(self._storage, need), stage.allow_missing)
+            if reason:
+                return reason
+        if stage.is_gated and (any(alive.get(one) for one in stage.after) or not is_approved(stage, self._storage)):
+            return (
+                f"it waits for approval: look at what {' and '.join(stage.after)} made, then 'cpb approve {stage.of}'"
+            )
+        return ""
+
+    def _has_not_started(self, found: StageRun) -> bool:
+        """Whether a stage was never submitted, was marked as blocked, or waited for a job that failed."""
+        if not found.submissions or self._is_blocked(found.run.keys):
+            return True
+        return self._jobs.blocked(found.submissions[-1].job_ids)
+
+    def _is_blocked(self, keys: RunKeys) -> bool:
+        try:
+            return bool(self._storage.read(keys.blocked))
+        except MissingInput:
+            return False
+
+    def _unblock(self, keys: RunKeys) -> None:
+        """Empty the mark: who dispatches need not be allowed to delete."""
+        if self._is_blocked(keys):
+            self._storage.write(keys.blocked, b"")
+
+    def _find(self, stage: Stage) -> StageRun:
+        document = json.loads(self._storage.read(RunKeys(stage.run_id).request))
+        run = RunRecord.of(parse_job(document), document)
+        submissions = self._dispatcher.submitter.settled(run.keys, self._dispatcher.settings.place(run.job))
+        job_ids = [job_id for submission in submissions for job_id in submission.job_ids]
+        return StageRun(stage, run, tuple(submissions), tuple(self._jobs.alive(job_ids)))
+
+    def _record(self, keys: RunKeys) -> StageRecord:
+        return read_stage_record(keys, self._storage) or StageRecord(())
+
+
+def _waits_for(stage: Stage) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*stage.needs, *stage.after)))
