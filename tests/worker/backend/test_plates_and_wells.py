@@ -91,6 +91,21 @@ def test_plate_without_a_name_has_the_one_that_is_given(tmp_path: Path) -> None:
     assert backend.profile["Metadata_Plate"].to_list() == ["Named"]
 
 
+@pytest.mark.parametrize(("plate", "written"), [("0042", "42"), ("1e5", "100000.0")])
+def test_plate_that_load_data_takes_for_a_number_keeps_its_name(tmp_path: Path, plate: str, written: str) -> None:
+    report, backend = write_and_build(write_plate(tmp_path / "a", plate=written), plate=plate)
+    assert states(report) == {f"{plate}-A01-1": "done", f"{plate}-A02-1": "done"}
+    assert backend.table("Image")["Metadata_Plate"].to_list() == [plate, plate]
+    assert backend.profile["Metadata_Plate"].to_list() == [plate, plate]
+    assert aggregate_backend(ParquetBackend(backend.folder), "mean", WELLS).equals(backend.profile)
+
+
+def test_plate_that_is_there_by_its_own_name_is_no_other_that_is_the_same_number(tmp_path: Path) -> None:
+    write(tmp_path / "a/x/Image.csv", IMAGE_HEADER, (1, "0042", "A01", 1, 0, 0), (2, "42", "A02", 1, 0, 0))
+    report, _ = write_and_build(tmp_path / "a", plate="0042")
+    assert states(report) == {"0042-A01-1": "no_cells"}
+
+
 def test_well_of_row_and_column_has_a_name(tmp_path: Path) -> None:
     header = ("ImageNumber", "Metadata_Plate", "Metadata_WellRow", "Metadata_WellCol")
     write(tmp_path / "a/x/Image.csv", header, (1, PLATE, "B", "3"))

@@ -26,7 +26,6 @@ from cellpainting.jobs.build_backend import BackendSettings
 
 Take = Callable[[pl.DataFrame], None]
 UNMATCHED = "of its rows have no cell or no nucleus beside the cytoplasm"
-NAMES = {PLATE: "plate", WELL: "well"}  # columns of the image table that other tools go by
 
 
 @dataclass
@@ -148,17 +147,13 @@ class Builder:
             yield self._named(whole) if table.name == IMAGE else whole
 
     def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of images under plate and well, where Image.csv does not say them as such."""
-        missing = [name for name in NAMES if name in rows.columns and rows[name].has_nulls()]
-        if not missing:
-            return rows
+        """Rows of images under the plate's own name, and under wells that Image.csv does not say as such."""
+        named = rows.with_columns(pl.lit(self.plate).alias(PLATE))
+        if WELL not in rows.columns or not rows[WELL].has_nulls():
+            return named
         keys = zip(rows[TABLE_NUMBER], rows[IMAGE_NUMBER], strict=True)
-        images = [self._images[key] for key in keys]
-        named = {
-            name: pl.Series([getattr(image, NAMES[name]) or None for image in images], dtype=pl.String)
-            for name in missing
-        }
-        return rows.with_columns(pl.col(name).fill_null(values) for name, values in named.items())
+        wells = pl.Series([self._images[key].well or None for key in keys], dtype=pl.String)
+        return named.with_columns(pl.col(WELL).fill_null(wells))
 
     def _write_profile(self, name: str, slices: Iterator[pl.DataFrame]) -> None:
         first = next(slices)
@@ -218,6 +213,6 @@ def _tables(
             found.setdefault(name, {}).update(dict.fromkeys(columns))
     tables = {name: Table.of(name, columns, text) for name, columns in sorted(found.items())}
     has_wells = any(image.well for image in images.values())
-    names = [name for name in NAMES if name != WELL or has_wells]
+    names = [PLATE, WELL] if has_wells else [PLATE]  # other tools go by them
     tables[IMAGE] = Table.of(IMAGE, found.get(IMAGE, {}), text).with_text_columns(names)
     return tables

@@ -19,6 +19,7 @@ from cellpainting.backend.csv_table import TEXT_BY_NAME, Header, read_header, wh
 from cellpainting.backend.names import COUNT, IMAGE, IMAGE_NUMBER
 from cellpainting.errors import DamagedTable, MissingInput
 from cellpainting.ledger.image_set import ImageSet
+from cellpainting.load_data.value_type import canonical, value_type
 from cellpainting.storage import Storage
 
 Tell = Callable[[int, int], None]
@@ -120,10 +121,11 @@ def read_image_index(sets: Sequence[CsvSet], storage: Storage, scratch: Path, te
 def of_plate(index: ImageIndex, plate: str) -> ImageIndex:
     """The image sets of one plate, in the backend's order, each only once.
 
-    An image set that names no plate is of this one. Of several with the same metadata, or in copies of one file, the
-    first folder's is taken.
+    An image set that names no plate is of this one. Where none has the plate's name, those have it that LoadData makes
+    of it: `42` of `0042`. Of several with the same metadata, or in copies of one file, the first folder's is taken.
     """
-    named = [_named(one, plate) for one in index.sets]
+    called = plate if plate in index.plates else canonical(plate, value_type([plate]))
+    named = [_named(one, plate, called) for one in index.sets]
     seen: dict[tuple[object, ...], str] = {}
     unique = [_without_copies(one, seen) for one in sorted(named, key=lambda one: one.files.folder)]
     kept = [replace(one, images=tuple(sorted(one.images, key=place_order))) for one in unique if one.images]
@@ -263,8 +265,8 @@ def _indexed(read: _Read, table_number: int) -> IndexedSet:
     return IndexedSet(read.files, table_number, tuple(images.values()), refused, text=read.text)
 
 
-def _named(one: IndexedSet, plate: str) -> IndexedSet:
-    mine = tuple(replace(image, plate=plate) for image in one.images if image.plate in ("", plate))
+def _named(one: IndexedSet, plate: str, called: str) -> IndexedSet:
+    mine = tuple(replace(image, plate=plate) for image in one.images if image.plate in ("", called))
     others = frozenset(image.number for image in one.images) - {image.number for image in mine}
     refused = {number: reason for number, reason in one.refused.items() if number not in others}
     return replace(one, images=mine, others=others, refused=refused)
