@@ -16,6 +16,10 @@ from PIL import Image
 from tests.conftest import REPOSITORY
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
+PIPELINES = REAL_DATA / "pipelines" / "cellpainting_a549_20x_phenix_bin1"
+# Of CellProfiler 2. Version 4 cannot load a SaveImages that writes it: plain CellProfiler leaves out that module and
+# all after it, and says Complete.
+SAVED_FORMAT = (b"Saved file format:mat", b"Saved file format:npy")
 CHANNELS = {"RNA": "ch2", "AGP": "ch3", "Mito": "ch4", "DNA": "ch5", "ER": "ch6"}
 PLATE = "0042"  # zero-padded and numeric: LoadData makes 42 of it, for a shard as for the whole plate
 WELLS = tuple(f"{row}{column:02}" for row, column in product("AB", range(1, 5)))
@@ -39,7 +43,15 @@ def image_name(well: str, site: str, channel: str) -> str:
     return f"{PLATE}_{well}_s{site}_{channel}.tiff"
 
 
-def write_load_data(path: Path, images: Path, illum: Mapping[str, Path]) -> None:
+def write_pipelines(folder: Path) -> None:
+    """Write the published illumination and analysis pipelines, with the one change that CellProfiler 4 needs."""
+    folder.mkdir(parents=True)
+    for name in ("illum", "analysis"):
+        text = (PIPELINES / f"{name}_without_batchfile.cppipe").read_bytes()
+        (folder / f"{name}.cppipe").write_bytes(text.replace(*SAVED_FORMAT))
+
+
+def write_load_data(path: Path, images: Path, illum: Mapping[str, Path], wells: Sequence[str] = WELLS) -> None:
     """Write load data as pe2loaddata does, with a FileName_ and a PathName_ column for each image."""
     names = [f"Orig{channel}" for channel in CHANNELS] + [f"Illum{channel}" for channel in illum]
     header = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
@@ -48,7 +60,7 @@ def write_load_data(path: Path, images: Path, illum: Mapping[str, Path]) -> None
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)
-        for well, site in product(WELLS, SITES):
+        for well, site in product(wells, SITES):
             files = [images / image_name(well, site, channel) for channel in CHANNELS]
             table.writerow([PLATE, well, site, *_cells([*files, *illum.values()])])
 

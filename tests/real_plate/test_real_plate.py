@@ -16,17 +16,22 @@ from cellpainting.planning.plan_job import plan_job
 from cellpainting.storage import FolderStorage
 from tests.conftest import measuring
 from tests.real_plate.compare import columns, differences, read_tables
-from tests.real_plate.make_plate import CHANNELS, PLATE, REAL_DATA, SITES, WELLS, write_images, write_load_data
+from tests.real_plate.make_plate import (
+    CHANNELS,
+    PLATE,
+    REAL_DATA,
+    SITES,
+    WELLS,
+    write_images,
+    write_load_data,
+    write_pipelines,
+)
 
 pytestmark = [
     pytest.mark.plate,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"{REAL_DATA} is not here: real images and published pipelines"),
 ]
-PIPELINES = REAL_DATA / "pipelines" / "cellpainting_a549_20x_phenix_bin1"
-# Of CellProfiler 2. Version 4 cannot load a SaveImages that writes it: plain CellProfiler leaves out that module and
-# all after it, and says Complete.
-SAVED_FORMAT = (b"Saved file format:mat", b"Saved file format:npy")
 
 
 def measure(bucket: Path, request: dict[str, Any], cellprofiler: CellProfiler) -> list[Manifest]:
@@ -67,10 +72,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("real") / "bucket"
     write_images(root / "images")
     write_load_data(root / "load_data" / "load_data.csv", root / "images", {})
-    (root / "pipelines").mkdir()
-    for name in ("illum", "analysis"):
-        text = (PIPELINES / f"{name}_without_batchfile.cppipe").read_bytes()
-        (root / "pipelines" / f"{name}.cppipe").write_bytes(text.replace(*SAVED_FORMAT))
+    write_pipelines(root / "pipelines")
     return root
 
 
