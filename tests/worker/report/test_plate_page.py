@@ -158,6 +158,15 @@ def test_an_empty_plate_has_a_page_that_says_so(tmp_path: Path) -> None:
     assert page.reasons == ("there is no well to show",)
 
 
+def test_outlines_are_shown_whichever_run_of_a_plate_has_drawn_them(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1", run="illumination", outlines=False)
+    record_run(workspace, "P1")
+    (sources,) = workspace.plates(runs=["illumination", RUN])
+    tiles = [tile for montage in plate_page(sources, ()).montages for tile in montage.tiles]
+    assert {tile.about for tile in tiles} == {"outlines as the pipeline drew them"}
+
+
 def test_channels_are_laid_over_each_other_where_there_are_no_outlines(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     record_run(workspace, "P1", outlines=False)

@@ -78,12 +78,13 @@ def record_run(
     wells: Sequence[str] = WELLS,
     failed: Mapping[str, str] | None = None,
     *,
+    run: str = RUN,
     outlines: bool = True,
 ) -> None:
     """A run of CellProfiler over some wells, those of `failed` with a reason; pictures are there of the others."""
-    bucket, keys = workspace.bucket, RunKeys(RUN)
+    bucket, keys = workspace.bucket, RunKeys(run)
     request = {
-        "run": RUN,
+        "run": run,
         "pipeline": "a.cppipe",
         "input": "images",
         "output": "results",

@@ -17,7 +17,7 @@ WELLS = 24  # that are shown where nobody says what is in them
 def montages_of(sources: PlateSources) -> tuple[Montage, ...]:
     """Controls first, then treatments, those with the highest mean average precision before others."""
     first: dict[str, Picture] = {}
-    for picture in pictures_of(sources):
+    for picture in sorted(pictures_of(sources), key=lambda one: one.outlined is None):  # not all runs draw outlines
         first.setdefault(canonical_well(picture.image_set.well) or picture.image_set.label, picture)
     groups: dict[Treatment, list[Picture]] = {}
     for well, picture in sorted(first.items()):
