@@ -8,8 +8,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cellpainting.cli.plate_map import legend, render
+from cellpainting.cli.stage_table import stage_table
 from cellpainting.ledger import Cause, Ledger, ShardState, State
 from cellpainting.ledger.plate_map import PlateMap, plate_maps
+from cellpainting.ledger.staged_ledger import StagedLedger
 
 PROBLEMS_SHOWN = 20
 PLATES_SHOWN = 8
@@ -17,7 +19,8 @@ PLATES_SHOWN = 8
 
 def ledger_view(ledger: Ledger) -> RenderableType:
     """All that there is to see of a run."""
-    return Group(_heading(ledger), _counts(ledger), *_maps(ledger), *_problems(ledger))
+    stages = stage_table(ledger) if isinstance(ledger, StagedLedger) else ()
+    return Group(_heading(ledger), *stages, _counts(ledger), *_maps(ledger), *_problems(ledger))
 
 
 def counts_line(ledger: Ledger) -> str:
@@ -37,6 +40,7 @@ def _shards(ledger: Ledger) -> str:
     words = {
         ShardState.WITH_MANIFEST: "ended",
         ShardState.LOST: "lost",
+        ShardState.BLOCKED: "blocked",
         ShardState.AT_WORK: "at work",
         ShardState.WAITING: "waiting",
     }
@@ -73,4 +77,5 @@ def _problems(ledger: Ledger) -> Iterator[Text]:
     for problem in ledger.problems[:PROBLEMS_SHOWN]:
         yield Text(problem, style="red", overflow="fold")
     if len(ledger.problems) > PROBLEMS_SHOWN:
-        yield Text(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more: ledger.csv names them all")
+        table = "ledger.csv of each stage" if isinstance(ledger, StagedLedger) else "ledger.csv"
+        yield Text(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more: {table} names them all")

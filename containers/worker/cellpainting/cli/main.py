@@ -9,6 +9,7 @@ from cellpainting.errors import CellPaintingError
 
 COMMANDS = (
     "run",
+    "approve",
     "ingest",
     "jump",
     "local",

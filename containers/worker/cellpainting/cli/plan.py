@@ -13,15 +13,19 @@ from cellpainting.cli.bucket import BUCKET
 from cellpainting.cli.preflight import REQUEST
 from cellpainting.dispatch.batch_jobs import attempt_timeout_s
 from cellpainting.dispatch.plan_record import PlanRecord
-from cellpainting.dispatch.planning_job import plan_run
+from cellpainting.dispatch.planned_stages import PlannedStage
+from cellpainting.dispatch.planning_job import plan_run, plan_run_in_stages
 from cellpainting.dispatch.shard_ranges import from_ranges
-from cellpainting.engines import ENGINES, EngineWork
+from cellpainting.dispatch.store_plan import largest_shard_groups
+from cellpainting.engines import ENGINES, IN_ORDER, EngineWork, StageFiles
 from cellpainting.errors import InvalidRequest
-from cellpainting.jobs import RunCellProfiler, RunRecord, parse_message
+from cellpainting.jobs import ProcessPlate, RunCellProfiler, RunRecord, parse_message
+from cellpainting.jobs.fields import STAGE_MARK
 from cellpainting.ledger.runs import record_request
 from cellpainting.planning.plan_job import can_plan_here, read_csv_source
 from cellpainting.storage import Storage
 
+AWS_BATCH = "aws-batch"
 DEFAULT_VCPUS = 1
 DEFAULT_MEMORY_MIB = 4096  # as `cpb run` takes it
 
@@ -43,23 +47,19 @@ def plan(request_file: Path, bucket: Storage, engine: str, folder: Path) -> int:
     """Plan a request, put the plan into the bucket, and write the files that start the work into a folder.
 
     The bucket may be a folder that all machines of the cluster see. Done again after some of the shards, it lists
-    only what is not done. All engines run `cpb run`, and 'cpb status' shows what became of the run.
+    only what is not done. All engines run `cpb run`, and 'cpb status' shows what became of the run. Of a run that has
+    stages, the files of each are in a folder of its own, in their order.
 
     Example: cpb plan request.json --engine slurm -o slurm --bucket /shared/plates
     """
     record = _single(parse_message(request_file.read_text(encoding="utf-8")))
     record_request(bucket, record)
-    planned = _plan(record, bucket)
-    shards = from_ranges(planned.pending)
-    click.echo(
-        f"run {record.run_id}: {planned.told_image_sets} in {planned.shard_count} shards, {len(shards)} to be done"
-    )
-    if not shards:
-        return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    start = ENGINES[engine](_work(record, bucket, planned, shards), folder)
-    click.echo(f"start it:   cd {shlex.quote(str(folder))} && {start}")
-    click.echo(f"look at it: cpb status {record.run_id} --bucket {shlex.quote(bucket.uri('').rstrip('/'))}")
+    if isinstance(record.job, ProcessPlate):
+        is_started = _write_stages(record, record.job, bucket, engine, folder)
+    else:
+        is_started = _write(record, bucket, engine, folder)
+    if is_started:
+        click.echo(f"look at it: cpb status {record.run_id} --bucket {shlex.quote(bucket.uri('').rstrip('/'))}")
     return 0
 
 
@@ -71,19 +71,67 @@ def _single(records: tuple[RunRecord, ...]) -> RunRecord:
     return records[0]
 
 
+def _write(record: RunRecord, bucket: Storage, engine: str, folder: Path) -> bool:
+    """Plan a run and write the engine's files, if there is anything to be done."""
+    planned = _plan(record, bucket)
+    shards = from_ranges(planned.pending)
+    click.echo(
+        f"run {record.run_id}: {planned.told_image_sets} in {planned.shard_count} shards, {len(shards)} to be done"
+    )
+    if shards:
+        _write_engine(engine, _work(record, bucket, shards, planned.largest_shard_groups), folder)
+    return bool(shards)
+
+
+def _write_stages(record: RunRecord, job: ProcessPlate, bucket: Storage, engine: str, folder: Path) -> bool:
+    """Plan all stages of a run and write the engine's files of each, if there is anything to be done."""
+    planned = plan_run_in_stages(record, job, bucket, {RunCellProfiler.runtime: _version_here()})
+    for one in planned:
+        click.echo(f"{one.stage.label}: {len(one.pending)} of {len(one.plan.shards)} shards to be done")
+    left = [(number, one) for number, one in enumerate(planned, start=1) if one.pending]
+    if left and engine == AWS_BATCH:  # whose dispatcher starts the stages
+        _write_engine(engine, _work(record, bucket, (), 1), folder)
+    elif left:
+        stages = [_write_stage(one, bucket, engine, folder / _folder(number, one)) for number, one in left]
+        if engine in IN_ORDER:
+            click.echo(f"all of them: cd {shlex.quote(str(folder))} && {IN_ORDER[engine](stages, folder)}")
+    return bool(left)
+
+
+def _write_stage(one: PlannedStage, bucket: Storage, engine: str, folder: Path) -> StageFiles:
+    work = _work(one.run, bucket, one.pending, largest_shard_groups(one.plan))
+    return StageFiles(one.stage, folder.name, _write_engine(engine, work, folder))
+
+
+def _folder(number: int, one: PlannedStage) -> str:
+    """The stage's number among all of them, its plate and its name."""
+    return "-".join([f"{number:02}", *one.run.run_id.split(STAGE_MARK)[1:]])
+
+
+def _write_engine(engine: str, work: EngineWork, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    start = ENGINES[engine](work, folder)
+    click.echo(f"start it:   cd {shlex.quote(str(folder))} && {start}")
+    return start
+
+
+def _version_here() -> str:
+    """That of the CellProfiler that is named here, if any: what another did is done again."""
+    named = os.environ.get(VARIABLE, "")
+    return find_cellprofiler(named).version if named else ""
+
+
 def _plan(record: RunRecord, bucket: Storage) -> PlanRecord:
     """Only what CSV load data cannot tell needs CellProfiler here; with it, what it has done already is left out."""
     if not isinstance(record.job, RunCellProfiler):
         return plan_run(record, bucket, read_csv_source, "")
-    named = os.environ.get(VARIABLE, "")
     if can_plan_here(record.job):
-        version = find_cellprofiler(named).version if named else ""
-        return plan_run(record, bucket, read_csv_source, version)
-    cellprofiler = find_cellprofiler(named)
+        return plan_run(record, bucket, read_csv_source, _version_here())
+    cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return plan_run(record, bucket, image_set_reader(cellprofiler), cellprofiler.version)
 
 
-def _work(record: RunRecord, bucket: Storage, planned: PlanRecord, shards: tuple[int, ...]) -> EngineWork:
+def _work(record: RunRecord, bucket: Storage, shards: tuple[int, ...], largest_groups: int) -> EngineWork:
     vcpus = record.job.resources.vcpus or DEFAULT_VCPUS
     return EngineWork(
         run_id=record.run_id,
@@ -93,5 +141,5 @@ def _work(record: RunRecord, bucket: Storage, planned: PlanRecord, shards: tuple
         shards=shards,
         vcpus=vcpus,
         memory_mib=record.job.resources.memory_mib or DEFAULT_MEMORY_MIB,
-        timeout_s=attempt_timeout_s(record.job.timeout_s, planned.largest_shard_groups, vcpus),
+        timeout_s=attempt_timeout_s(record.job.timeout_s, largest_groups, vcpus),
     )

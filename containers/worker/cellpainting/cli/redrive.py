@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +16,9 @@ from cellpainting.dispatch.submission import read_submissions
 from cellpainting.jobs import parse_job
 from cellpainting.jobs.resources import MAX_MEMORY_MIB, MIN_MEMORY_MIB
 from cellpainting.jobs.run_record import RunKeys
-from cellpainting.ledger import Cause, read_ledger
+from cellpainting.ledger import Cause, Ledger, read_ledger
 from cellpainting.ledger.redrive import NotDone, not_done, redriven
-from cellpainting.ledger.runs import read_request
+from cellpainting.ledger.runs import read_whole_request
 from cellpainting.preflight.messages import Message, send
 from cellpainting.storage import Storage
 
@@ -46,13 +46,16 @@ def redrive(
 ) -> int:
     """Send a run's own request again for what is not done, by cause. What is done is not done again.
 
+    Of a run that has stages, what is not done is counted over all of them.
+
     Example: cpb redrive small-plate --cause out_of_memory --memory 16000
     """
-    document = read_request(bucket, run)
-    left = not_done(read_ledger(bucket, run))
+    document = read_whole_request(bucket, run)
+    ledger = read_ledger(bucket, run)
+    left = not_done(ledger)
     causes = _chosen(left, names)
     if memory is None and Cause.OUT_OF_MEMORY in causes:
-        memory = _twice_what_it_had(bucket, run, document)
+        memory = _twice_what_it_had(bucket, _out_of_memory(ledger), document)
     if causes:
         message = Message(json.dumps(redriven(document, causes, memory)), (run,))
         list(send([message], _queue(queue_url)))
@@ -84,8 +87,12 @@ def _document(run: str, left: list[NotDone], causes: Collection[Cause], memory: 
     return {"run": run, "not_done": not_done, "memory_mib": memory}
 
 
-def _twice_what_it_had(bucket: Storage, run: str, document: Mapping[str, Any]) -> int:
-    had = [submission.memory_mib for submission in read_submissions(RunKeys(run), bucket)]
+def _out_of_memory(ledger: Ledger) -> list[str]:
+    return [part.run_id for part in ledger.parts if Cause.OUT_OF_MEMORY in part.causes]
+
+
+def _twice_what_it_had(bucket: Storage, runs: Iterable[str], document: Mapping[str, Any]) -> int:
+    had = [submission.memory_mib for run in runs for submission in read_submissions(RunKeys(run), bucket)]
     most = max(had, default=parse_job(document).resources.memory_mib or 0)
     if not most:
         raise click.UsageError("nobody knows how much memory the jobs had; give --memory")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import click
@@ -27,7 +28,8 @@ from cellpainting.jobs import (
     parse_job,
 )
 from cellpainting.jobs.run_record import RUNS
-from cellpainting.ledger import Manifest
+from cellpainting.ledger import Manifest, read_ledger
+from cellpainting.ledger.approval import why_not_approved
 from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import ReadSource, read_csv_source
@@ -132,11 +134,24 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
 
 
 def _require_ready(record: RunRecord, bucket: Storage) -> None:
-    """Refuse a stage whose needs are not complete, by their ledgers, and leave the reason."""
+    """Refuse a stage whose needs are not complete, by their ledgers, or that nobody has approved of, and leave the
+    reason; one that an earlier try left does not hold any more.
+    """
     stage = record.job.stage
-    if stage and (reason := why_not_ready(stage, bucket)):
+    if stage is None:
+        return
+    reason = why_not_ready(stage, partial(read_ledger, bucket)) or why_not_approved(stage, bucket)
+    if reason or _is_blocked(record, bucket):
         bucket.write(record.keys.blocked, reason.encode())
+    if reason:
         raise InvalidRequest(f"{stage.label} cannot start: {reason}")
+
+
+def _is_blocked(record: RunRecord, bucket: Storage) -> bool:
+    try:
+        return bool(bucket.read(record.keys.blocked))
+    except MissingInput:
+        return False
 
 
 def _plan(record: RunRecord, bucket: Storage) -> int:

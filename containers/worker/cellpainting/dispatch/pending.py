@@ -1,5 +1,6 @@
 """Which shards of a plan need a job: all but those that were measured from just what is there now."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from cellpainting.jobs import RunCellProfiler, RunRecord, WholeJob
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.inputs import find_changed, list_images
+from cellpainting.ledger.ledger import Ledger
 from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.ledger.reader import read_ledger
+from cellpainting.ledger.redrive import shards_by_cause
 from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.planning.shard_plan import Group, ShardPlan
@@ -33,9 +36,10 @@ def find_pending(
 ) -> tuple[int, ...] | None:
     """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
 
-    A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads,
-    backends, profiles and pages that are asked for again need all, too: their worker looks at each file that it left,
-    or at what that was made from. As stages they need a job only if that has changed.
+    A request with `force` needs all, one with `redrive` those with an image set of such a cause; where that is
+    `blocked`, a stage that was kept needs what it would without `redrive`. Downloads, backends, profiles and pages that
+    are asked for again need all, too: their worker looks at each file that it left, or at what that was made from. As
+    stages they need a job only if that has changed.
 
     Raises
     ------
@@ -44,7 +48,9 @@ def find_pending(
     """
     job = run.job
     if job.redrive and not job.force:
-        return _of_cause(run, plan, storage)
+        ledger, causes = read_ledger(storage, run.run_id), [Cause(cause) for cause in job.redrive]
+        if not (ledger.blocked and Cause.BLOCKED in causes):
+            return _of_causes(causes, plan, ledger)
     if isinstance(job, WholeJob) and job.stage and not job.force and _is_current(run, job, storage):
         return ()
     if job.force or not isinstance(job, RunCellProfiler):
@@ -71,11 +77,11 @@ def _is_current(run: RunRecord, job: WholeJob, storage: Storage) -> bool:
     return manifest.is_success and bool(job.read_prefixes) and made_from == {source_digest(job, storage)}
 
 
-def _of_cause(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ...]:
-    causes = {Cause(cause) for cause in run.job.redrive}
-    outcomes = read_ledger(storage, run.run_id).outcomes
-    told = {outcome.image_set.shard for outcome in outcomes}
-    wanted = {outcome.image_set.shard for outcome in outcomes if outcome.cause in causes}
+def _of_causes(causes: Collection[Cause], plan: RunPlan, ledger: Ledger) -> tuple[int, ...]:
+    """The shards that are not done for such a cause, and those of which nothing tells but a loss, if anything."""
+    left = shards_by_cause(ledger)
+    wanted = set().union(*(left[cause] for cause in causes))
+    told = {outcome.image_set.shard for outcome in ledger.outcomes} | left[Cause.PIPELINE_ERROR]
     return tuple(shard.number for shard in plan.shards if shard.number in wanted or shard.number not in told)
 
 

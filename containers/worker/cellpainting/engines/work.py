@@ -1,9 +1,11 @@
-"""What any engine has to know to do the shards of a run."""
+"""What any engine has to know to do the shards of a run, or of all stages of one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from cellpainting.jobs.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,15 @@ class EngineWork:
         """What does a shard, but for its number, which comes last."""
         resources = ["--vcpus", str(self.vcpus), "--memory-mib", str(self.memory_mib)]
         return [str(self.cpb), "run", "--request", self.request_uri, *resources, "--shard"]
+
+
+@dataclass(frozen=True)
+class StageFiles:
+    """A stage whose files an engine has written into `folder`, a name; `start` is typed in there to start it."""
+
+    stage: Stage
+    folder: str
+    start: str
 
 
 class Engine(Protocol):

@@ -49,6 +49,11 @@ class Ledger:
     planning_failure: str = ""
     blocked: str = ""
 
+    @property
+    def parts(self) -> "tuple[Ledger, ...]":
+        """The ledgers of the runs whose shards these are: itself, or those of its stages."""
+        return (self,)
+
     @cached_property
     def counts(self) -> dict[str, int]:
         """Image sets per state, every state named; they add up to the plan."""

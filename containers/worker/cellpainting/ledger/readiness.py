@@ -1,20 +1,14 @@
 """Whether a stage may start: the runs that it needs are complete, but for what may be missing."""
 
+from collections.abc import Callable
+
 from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.ledger import Ledger
-from cellpainting.ledger.reader import read_ledger
-from cellpainting.storage import Storage
 
 
-def why_not_ready(stage: Stage, storage: Storage) -> str:
-    """Why a stage cannot start, by the ledgers of what it needs; empty if it can.
-
-    Raises
-    ------
-    StorageUnavailable
-        If a ledger cannot be read.
-    """
-    reasons = (why_incomplete(read_ledger(storage, run_id), stage.allow_missing) for run_id in stage.needs)
+def why_not_ready(stage: Stage, ledger_of: Callable[[str], Ledger]) -> str:
+    """Why a stage cannot start, by the ledgers of the runs that it needs; empty if it can."""
+    reasons = (why_incomplete(ledger_of(run_id), stage.allow_missing) for run_id in stage.needs)
     return next(filter(None, reasons), "")
 
 

@@ -35,18 +35,26 @@ class NotDone:
 
 
 def not_done(ledger: Ledger) -> list[NotDone]:
-    """What is left of a run, by cause."""
-    image_sets = dict.fromkeys(Cause, 0)
+    """What is left of a run, by cause; of one that has stages, in all of them."""
+    image_sets, shards = dict.fromkeys(Cause, 0), dict.fromkeys(Cause, 0)
+    for part in ledger.parts:
+        for cause, left in _left(part, is_stage=part is not ledger).items():
+            image_sets[cause] += part.causes.get(cause, 0)
+            shards[cause] += len(left)
+    return [NotDone(cause, image_sets[cause], shards[cause]) for cause in Cause if shards[cause]]
+
+
+def shards_by_cause(ledger: Ledger) -> dict[Cause, set[int]]:
+    """The shards of a run that has no stages with something that is not done, for each of its causes."""
     shards: dict[Cause, set[int]] = {cause: set() for cause in Cause}
     for outcome in ledger.outcomes:
         if outcome.cause:
-            image_sets[outcome.cause] += 1
             shards[outcome.cause].add(outcome.image_set.shard)
     planned = {outcome.image_set.shard for outcome in ledger.outcomes}
     for shard in ledger.failed_shards.keys() - planned:
         is_lost = ledger.shards[shard] == ShardState.LOST
         shards[Cause.NOT_RUN if is_lost else Cause.PIPELINE_ERROR].add(shard)
-    return [NotDone(cause, image_sets[cause], len(shards[cause])) for cause in Cause if shards[cause]]
+    return shards
 
 
 def redriven(document: Mapping[str, Any], causes: Iterable[Cause], memory_mib: int | None) -> dict[str, Any]:
@@ -56,3 +64,10 @@ def redriven(document: Mapping[str, Any], causes: Iterable[Cause], memory_mib: i
     if memory_mib is not None:
         request["job_memory"] = memory_mib
     return request
+
+
+def _left(ledger: Ledger, *, is_stage: bool) -> dict[Cause, set[int]]:
+    """The shards by cause. A stage that is one shard has none in its ledger before it was begun."""
+    if is_stage and not ledger.shards:
+        return {Cause.BLOCKED if ledger.blocked else Cause.NOT_RUN: {0}}
+    return shards_by_cause(ledger)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
 from cellpainting.jobs import RunRecord, is_same_run, parse_job
+from cellpainting.jobs.fields import STAGE_MARK
 from cellpainting.jobs.run_record import RUNS, RunKeys
 from cellpainting.storage import Storage
 
@@ -23,7 +24,7 @@ class ListedRun:
 
 
 def list_runs(storage: Storage) -> list[ListedRun]:
-    """All runs by name.
+    """All runs by name; those of stages are part of the run that they are of.
 
     Raises
     ------
@@ -31,7 +32,8 @@ def list_runs(storage: Storage) -> list[ListedRun]:
         If the storage cannot be read.
     """
     with ThreadPoolExecutor(READERS) as readers:
-        listed = readers.map(lambda run_id: _listed(storage, run_id), storage.folders(RUNS))
+        whole = [run_id for run_id in storage.folders(RUNS) if STAGE_MARK not in run_id]
+        listed = readers.map(lambda run_id: _listed(storage, run_id), whole)
         return [run for run in listed if run is not None]
 
 
@@ -49,6 +51,20 @@ def read_request(storage: Storage, run_id: str) -> Mapping[str, Any]:
         raise InvalidRequest(
             f"there is no run {run_id!r} below {storage.uri(RUNS)}; 'cpb status' without a name lists the runs"
         ) from error
+    return document
+
+
+def read_whole_request(storage: Storage, run_id: str) -> Mapping[str, Any]:
+    """The request of a run that is no stage: what may be sent again.
+
+    Raises
+    ------
+    InvalidRequest
+        If there is no such run, or it is a stage of another.
+    """
+    document = read_request(storage, run_id)
+    if stage := parse_job(document).stage:
+        raise InvalidRequest(f"run {run_id!r} is a stage of the run {stage.of!r}; name that")
     return document
 
 

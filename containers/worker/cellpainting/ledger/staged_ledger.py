@@ -9,6 +9,7 @@ from typing import Any
 from cellpainting.jobs.stage import Stage
 from cellpainting.ledger.image_set import Outcome
 from cellpainting.ledger.ledger import Ledger, ShardState
+from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.ledger.stage_record import StageRecord
 
 
@@ -92,9 +93,31 @@ class StagedLedger(Ledger):
         return not self.planning_failure and all(one.state is StageState.COMPLETE for one in self.stages)
 
     @property
+    def parts(self) -> tuple[Ledger, ...]:
+        """The ledgers of the stages' runs."""
+        return tuple(one.ledger for one in self.stages)
+
+    @property
+    def plates_of_stages(self) -> dict[str, dict[str, StageLedger]]:
+        """The stages by plate and name."""
+        plates: dict[str, dict[str, StageLedger]] = {}
+        for one in self.stages:
+            plates.setdefault(one.stage.plate, {})[one.stage.name] = one
+        return plates
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more comes of any stage unless it is sent again."""
-        return all(one.state is not StageState.UNDER_WAY for one in self.stages)
+        return not any(one.state is StageState.UNDER_WAY or self._is_about_to_start(one) for one in self.stages)
+
+    def ledger_of(self, run_id: str) -> Ledger:
+        """The ledger of one stage, by the id of its run."""
+        return next(one.ledger for one in self.stages if one.ledger.run_id == run_id)
+
+    def _is_about_to_start(self, one: StageLedger) -> bool:
+        """Whether a stage was kept by what is complete now: it is submitted again without anybody's doing."""
+        is_kept = one.state is StageState.BLOCKED and not one.stage.is_gated
+        return is_kept and not why_not_ready(one.stage, self.ledger_of)
 
     @cached_property
     def problems(self) -> list[str]:
@@ -106,9 +129,8 @@ class StagedLedger(Ledger):
     @property
     def summary(self) -> dict[str, Any]:
         """The content of summary.json."""
-        stages: dict[str, dict[str, Any]] = {}
-        for one in self.stages:
-            stages.setdefault(one.stage.plate, {})[one.stage.name] = one.summary
+        plates = self.plates_of_stages.items()
+        stages = {plate: {name: one.summary for name, one in stages.items()} for plate, stages in plates}
         return {**super().summary, "stages": stages}
 
 

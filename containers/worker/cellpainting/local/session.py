@@ -15,6 +15,7 @@ from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import parse_message
 from cellpainting.jobs.run_record import rejected_key
 from cellpainting.ledger import Ledger, read_ledger, write_ledger
+from cellpainting.ledger.staged_ledger import StagedLedger
 from cellpainting.local.cloud import LocalCloud
 from cellpainting.storage import FolderStorage, S3Storage
 
@@ -46,14 +47,15 @@ class Report:
         return 0 if all(ledger.is_complete for ledger in self.ledgers) else 1
 
     def print(self, console: Console) -> None:
-        """A row per run, then who was not measured and why."""
+        """A row per run, and per stage of it, then who was not measured and why."""
         run = Column("run", overflow="fold")  # a name is for copying: never cut
         table = Table(run, "image sets", "done", "no cells", "not done", "seconds")
         for ledger in self.ledgers:
-            done, empty = ledger.counts["done"], ledger.counts["no_cells"]
-            total = len(ledger.outcomes)
-            cells = (ledger.run_id, total, done, empty, total - done - empty, f"{ledger.seconds:.1f}")
-            table.add_row(*map(str, cells))
+            for one in _with_stages(ledger):
+                done, empty = one.counts["done"], one.counts["no_cells"]
+                total = len(one.outcomes)
+                cells = (one.run_id, total, done, empty, total - done - empty, f"{one.seconds:.1f}")
+                table.add_row(*map(str, cells))
         if self.ledgers:
             console.print(table)
         for refusal in self.refusals:
@@ -67,7 +69,8 @@ class Report:
         for problem in ledger.problems[:PROBLEMS_SHOWN]:
             console.print(f"{ledger.run_id}: {problem}", style="red", markup=False, soft_wrap=True)
         if len(ledger.problems) > PROBLEMS_SHOWN:
-            console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in runs/{ledger.run_id}/ledger.csv")
+            where = ", ".join(f"runs/{part.run_id}/ledger.csv" for part in ledger.parts if part.problems)
+            console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in {where}")
 
 
 def upload(cloud: LocalCloud, directory: Path, prefix: str) -> Iterator[Path]:
@@ -142,5 +145,10 @@ def account_for(cloud: LocalCloud, sent: list[Sent]) -> Report:
             run_ids += message.run_ids
     ledgers = tuple(read_ledger(bucket, run_id) for run_id in dict.fromkeys(run_ids))
     for ledger in ledgers:
-        write_ledger(bucket, ledger)
+        for one in _with_stages(ledger):
+            write_ledger(bucket, one)
     return Report(ledgers, tuple(refusals))
+
+
+def _with_stages(ledger: Ledger) -> tuple[Ledger, ...]:
+    return (ledger, *ledger.parts) if isinstance(ledger, StagedLedger) else (ledger,)

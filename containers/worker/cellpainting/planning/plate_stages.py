@@ -127,7 +127,6 @@ class PlateStages:
             "job_memory": self._job.resources.memory_mib,
             "job_vcpu": self._job.resources.vcpus,
             "job_definition": self._job.resources.definition,
-            "redrive": list(self._job.redrive) or None,
             **options,
         }
         return StageRequest(_without_absent(document), write_table(table, self._storage.uri("")).encode())
@@ -197,6 +196,7 @@ class PlateStages:
             "stage": stage,
             "job_queue": self._job.resources.queue,
             "force": self._job.force,
+            "redrive": list(self._job.redrive) or None,
         }
 
     def _id(self, name: str) -> str:
