@@ -1,14 +1,12 @@
 """`cpb redrive` sends what may succeed, once, and says what it did not send."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto.sqs.models import sqs_backends
 
 from cellpainting.cli.redrive import redrive
 from cellpainting.dispatch.submission import Submission
@@ -31,23 +29,6 @@ def run(tmp_path: Path) -> RecordedRun:
     run.lose(1, Cause.MACHINE_LOST, "Host EC2 terminated")
     run.finish(2)
     return run
-
-
-@pytest.fixture
-def queue(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
-    """A queue on moto's server, named by the environment; gives the requests that were sent to it."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": moto_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    sqs = boto3.client("sqs")
-    url = sqs.create_queue(QueueName="requests")["QueueUrl"]
-    monkeypatch.setenv("SQS_URL", url)
-    yield lambda: [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url).get("Messages", [])]
-    sqs_backends.reset()
 
 
 def call(run: RecordedRun, *arguments: str) -> Result:
