@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
-from tests.conftest import Plate
+from tests.conftest import Plate, write_site
 from tests.worker.engines.slurm_cluster import SlurmCluster, slurm_cluster
+from tests.worker.staged_run import REQUEST, RUN, WELLS, StagedRun
 
 pytestmark = [pytest.mark.slurm, pytest.mark.cellprofiler, pytest.mark.timeout(600)]
 
@@ -62,3 +63,21 @@ def test_a_plate_is_measured_and_what_was_cancelled_is_measured_later(
     wait_until(lambda: not cluster.states())
     assert "complete, 3 image sets; 3 shards: 3 ended" in cluster.shell(status, folder)
     assert "3 image sets in 3 shards, 0 to be done" in cluster.shell(plan, plate.root)
+
+
+def test_the_stages_of_a_plate_are_submitted_together_and_done_one_after_the_other(
+    cluster: SlurmCluster, tmp_path: Path, cellprofiler: CellProfiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLPROFILER", str(cellprofiler.command))
+    run = StagedRun(tmp_path)
+    run.put()
+    for well in WELLS:
+        write_site(run.root / "images", well)
+    pipelines = {"illumination": "illum.cppipe", "analysis": "analysis.cppipe"}
+    document = {**REQUEST, "pipelines": pipelines, "image_sets_per_shard": 3, "leave_out": ["profiles"]}
+    (tmp_path / "request.json").write_text(json.dumps(document))
+
+    cluster.shell(f"{CPB} plan request.json --engine slurm --bucket . -o jobs", tmp_path)
+    cluster.shell("bash jobs/run.sh", tmp_path)
+    wait_until(lambda: not cluster.states())
+    assert "complete, 3 image sets" in cluster.shell(f"{CPB} status {RUN} --bucket .", tmp_path)
