@@ -15,7 +15,7 @@ ADVICE = {
     Cause.OUT_OF_MEMORY: "with more memory",
     Cause.STORAGE_UNAVAILABLE: "the storage could not be reached",
     Cause.MACHINE_LOST: "its machine was taken away or broke down",
-    Cause.BLOCKED: "a stage before it is not complete: once that is mended, it is sent by itself",
+    Cause.BLOCKED: "a stage before it is not complete, or waits for 'cpb approve': then it is sent by itself",
     Cause.NOT_RUN: "it has not been run",
 }
 

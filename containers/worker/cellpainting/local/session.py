@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import parse_message
+from cellpainting.jobs.fields import STAGE_MARK
 from cellpainting.jobs.run_record import rejected_key
 from cellpainting.ledger import Ledger, read_ledger, write_ledger
 from cellpainting.ledger.staged_ledger import StagedLedger
@@ -69,8 +70,8 @@ class Report:
         for problem in ledger.problems[:PROBLEMS_SHOWN]:
             console.print(f"{ledger.run_id}: {problem}", style="red", markup=False, soft_wrap=True)
         if len(ledger.problems) > PROBLEMS_SHOWN:
-            where = ", ".join(f"runs/{part.run_id}/ledger.csv" for part in ledger.parts if part.problems)
-            console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in {where}")
+            run = f"{ledger.run_id}{STAGE_MARK}*" if isinstance(ledger, StagedLedger) else ledger.run_id
+            console.print(f"... and {len(ledger.problems) - PROBLEMS_SHOWN} more in runs/{run}/ledger.csv")
 
 
 def upload(cloud: LocalCloud, directory: Path, prefix: str) -> Iterator[Path]:
