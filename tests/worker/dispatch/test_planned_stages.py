@@ -1,10 +1,13 @@
 """Which shards of which stages need a job when a run is planned again for some causes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cellpainting.ledger import Cause, LostShard
+from cellpainting.jobs import WholeJob
+from cellpainting.ledger import Cause, ImageSet, LostShard, Outcome, State
+from cellpainting.ledger.source_digest import source_digest
 from tests.worker.ledger import manifest
 from tests.worker.staged_run import CHAIN, StagedRun
 
@@ -82,3 +85,19 @@ def test_what_was_blocked_is_sent_for_that_even_if_an_earlier_result_is_there(ru
     run.block("analysis", reason="it waits for approval")
     assert pending(run, "machine_lost") == {}
     assert pending(run, "blocked") == {"analysis": (0, 1, 2), "backend": (0,)}
+
+
+def test_what_is_current_is_started_all_the_same_if_it_was_blocked(run: StagedRun) -> None:
+    """As when the quality control was done again before a gate: only a start takes the mark away."""
+    request = {"pipelines": None, "results": {"analysis": "csv"}}
+    run.bucket.write("csv/Image.csv", b"ImageNumber\n1\n")
+    (planned,) = run.plan(**request).values()
+    assert isinstance(planned.run.job, WholeJob)
+    done = manifest(0, [Outcome(ImageSet(0, 1), State.DONE)])
+    group = replace(done.groups[0], fingerprint=source_digest(planned.run.job, run.bucket))
+    run.bucket.write(planned.run.keys.shard(0), replace(done, groups=(group,)).to_json())
+    (planned,) = run.plan(**request).values()
+    assert planned.pending == ()
+    run.block("backend")
+    (planned,) = run.plan(**request).values()
+    assert planned.pending == (0,)

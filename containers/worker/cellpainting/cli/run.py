@@ -30,6 +30,7 @@ from cellpainting.jobs import (
 from cellpainting.jobs.run_record import RUNS
 from cellpainting.ledger import Manifest, read_ledger
 from cellpainting.ledger.approval import why_not_approved
+from cellpainting.ledger.blocked import mark_blocked
 from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import ReadSource, read_csv_source
@@ -141,17 +142,9 @@ def _require_ready(record: RunRecord, bucket: Storage) -> None:
     if stage is None:
         return
     reason = why_not_ready(stage, partial(read_ledger, bucket)) or why_not_approved(stage, bucket)
-    if reason or _is_blocked(record, bucket):
-        bucket.write(record.keys.blocked, reason.encode())
+    mark_blocked(record.keys, reason, bucket)
     if reason:
         raise InvalidRequest(f"{stage.label} cannot start: {reason}")
-
-
-def _is_blocked(record: RunRecord, bucket: Storage) -> bool:
-    try:
-        return bool(bucket.read(record.keys.blocked))
-    except MissingInput:
-        return False
 
 
 def _plan(record: RunRecord, bucket: Storage) -> int:

@@ -1,6 +1,5 @@
 """Which shards of a plan need a job: all but those that were measured from just what is there now."""
 
-from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from dataclasses import dataclass
 from cellpainting.errors import MissingInput
 from cellpainting.jobs import RunCellProfiler, RunRecord, WholeJob
 from cellpainting.jobs.run_record import RunKeys
+from cellpainting.ledger.blocked import why_blocked
 from cellpainting.ledger.image_set import Cause
 from cellpainting.ledger.inputs import find_changed, list_images
-from cellpainting.ledger.ledger import Ledger
 from cellpainting.ledger.manifest import GroupResult, Manifest, StoredFile
 from cellpainting.ledger.reader import read_ledger
 from cellpainting.ledger.redrive import shards_by_cause
@@ -36,10 +35,10 @@ def find_pending(
 ) -> tuple[int, ...] | None:
     """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
 
-    A request with `force` needs all, one with `redrive` those with an image set of such a cause; where that is
-    `blocked`, a stage that was kept needs what it would without `redrive`. Downloads, backends, profiles and pages that
-    are asked for again need all, too: their worker looks at each file that it left, or at what that was made from. As
-    stages they need a job only if that has changed.
+    A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads, backends,
+    profiles and pages that are asked for again need all, too: their worker looks at each file that it left, or at what
+    that was made from. As stages they need a job only if that has changed. A stage that could not start needs all, for
+    only a start takes the mark away.
 
     Raises
     ------
@@ -47,13 +46,13 @@ def find_pending(
         If the storage fails.
     """
     job = run.job
-    if job.redrive and not job.force:
-        ledger, causes = read_ledger(storage, run.run_id), [Cause(cause) for cause in job.redrive]
-        if not (ledger.blocked and Cause.BLOCKED in causes):
-            return _of_causes(causes, plan, ledger)
-    if isinstance(job, WholeJob) and job.stage and not job.force and _is_current(run, job, storage):
+    is_blocked = job.stage is not None and bool(why_blocked(run.keys, storage))
+    if job.redrive and not job.force and not (is_blocked and Cause.BLOCKED in job.redrive):
+        return _of_causes(run, plan, storage)
+    needs_all = job.force or is_blocked
+    if isinstance(job, WholeJob) and job.stage and not needs_all and _is_current(run, job, storage):
         return ()
-    if job.force or not isinstance(job, RunCellProfiler):
+    if needs_all or not isinstance(job, RunCellProfiler):
         return tuple(shard.number for shard in plan.shards)
     finished = _finished(run.keys, job, plan, storage, cellprofiler_version)
     files = {file for inputs in finished.values() for file in inputs}
@@ -77,10 +76,11 @@ def _is_current(run: RunRecord, job: WholeJob, storage: Storage) -> bool:
     return manifest.is_success and bool(job.read_prefixes) and made_from == {source_digest(job, storage)}
 
 
-def _of_causes(causes: Collection[Cause], plan: RunPlan, ledger: Ledger) -> tuple[int, ...]:
+def _of_causes(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ...]:
     """The shards that are not done for such a cause, and those of which nothing tells but a loss, if anything."""
+    ledger = read_ledger(storage, run.run_id)
     left = shards_by_cause(ledger)
-    wanted = set().union(*(left[cause] for cause in causes))
+    wanted = {shard for cause in run.job.redrive for shard in left[Cause(cause)]}
     told = {outcome.image_set.shard for outcome in ledger.outcomes} | left[Cause.PIPELINE_ERROR]
     return tuple(shard.number for shard in plan.shards if shard.number in wanted or shard.number not in told)
 
