@@ -9,7 +9,7 @@ export UV
 # The environment's own commands first: cpb, node and npm (from wheels), aws.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks
-SHELL_FILES := containers/cellprofiler/install.sh $(wildcard scripts/*.sh) .ci/run
+SHELL_FILES := $(wildcard containers/*/install.sh) $(wildcard scripts/*.sh) .ci/run
 
 .PHONY: help
 help: ## list the targets
@@ -19,7 +19,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: prerequisites ## install everything that demo and test need
-	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready
+	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready .starfish/.ready
 	@$(MAKE) --no-print-directory node_modules/.package-lock.json
 
 # Names what no package index has (a JDK, a C compiler), all at once, before anything is fetched.
@@ -41,6 +41,11 @@ prerequisites:
 .PHONY: .cellprofiler/.ready
 .cellprofiler/.ready: .tools/bin/uv
 	@containers/cellprofiler/install.sh .cellprofiler
+
+# As above; the demo does without it.
+.PHONY: .starfish/.ready
+.starfish/.ready: .tools/bin/uv
+	@containers/starfish/install.sh .starfish
 
 # The CDK command line, with the node and npm of the Python environment.
 node_modules/.package-lock.json: .venv/.synced package.json package-lock.json
@@ -81,7 +86,7 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 	@pytest -m slurm
 
 .PHONY: test-plate
-test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages
+test-plate: setup ## measure a plate of real images with published pipelines and compare with plain CellProfiler
 	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate
 
 .PHONY: test-peers
@@ -109,4 +114,4 @@ lock: .tools/bin/uv ## renew every lock
 
 .PHONY: clean
 clean: ## remove what the targets above made, but for the demo's results
-	@rm -rf .venv .tools .cellprofiler .cache node_modules cdk.out site
+	@rm -rf .venv .tools .cellprofiler .starfish .cache node_modules cdk.out site

@@ -238,6 +238,24 @@ PRODUCTION = Settings(
                 user="1000:1000",
                 scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
             ),
+            WorkerSettings(
+                runtime="starfish",
+                # As containers/starfish/requirements.lock has it. Fields decoded by another version are decoded anew.
+                version="0.3.4",
+                dockerfile="starfish/Dockerfile",
+                # vCPU. A recipe takes as long on two: starfish is one process, and with its threads pinned, one thread.
+                vcpu=1,
+                # MiB. A field of 1,200 x 1,200 pixels, four rounds and four channels takes 1,026; the published 1,024
+                # are too little. The hosts above have this per vCPU; larger fields ask for more (`job_memory`).
+                memory_mib=4096,
+                # Attempts, as above.
+                attempts=3,
+                # Seconds per attempt: the recipe's own limit, 4 h, and 10 min to report and upload.
+                timeout_s=4 * 3600 + 600,
+                # The user and the writable folder of this image, as above.
+                user="1000:1000",
+                scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
+            ),
         ),
         job_log_retention="THREE_MONTHS",
     ),

@@ -22,10 +22,10 @@ mirror=${DEBIAN_MIRROR:-}
 ca_bundle=${HOST_CA_BUNDLE:-${SSL_CERT_FILE:-}}
 pip_config=${HOST_PIP_CONFIG:-${PIP_CONFIG_FILE:-}}
 
-runtimes=(cellprofiler profiling)
+runtimes=(cellprofiler profiling starfish)
 debian_base=docker.io/library/debian:bookworm-slim
 python_base=docker.io/library/python:3.9-slim-bookworm
-keep_mb=8000 # of layers of earlier builds: a whole build makes 5400, each later change of the worker 20
+keep_mb=12000 # of layers of earlier builds: a whole build makes some 8000, each later change of the worker 20
 
 say() { printf '%s\n' "$*" >&2; }
 

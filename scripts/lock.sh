@@ -7,9 +7,12 @@ uv=$(command -v "${UV:-uv}")
 uv=$(cd "$(dirname "$uv")" && pwd)/uv
 cd "$(dirname "${BASH_SOURCE[0]}")/../containers"
 
+# compile PYTHON_VERSION ...
 # --no-config, --no-emit-*: nothing of this machine's index or mirror belongs in a lock.
 compile() {
-    "$uv" pip compile --quiet --no-config --generate-hashes --python-version 3.9 --python-platform linux \
+    local python=$1
+    shift
+    "$uv" pip compile --quiet --no-config --generate-hashes --python-version "$python" --python-platform linux \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" ${options[@]+"${options[@]}"} "$@"
 }
 
@@ -25,9 +28,11 @@ export_worker() {
 }
 
 # Installed by Python 3.9 for CellProfiler and by 3.11 for the rest: locked for the older, it suits both.
-compile installer.in -o installer.lock
+compile 3.9 installer.in -o installer.lock
 export_worker cellprofiler
 export_worker profiling --extra profiling
+export_worker starfish
+(cd starfish && compile 3.11 requirements.in -o requirements.lock)
 cd cellprofiler
-compile --overrides overrides.txt requirements.in -o requirements.lock
-compile build-requirements.in -o build-requirements.lock
+compile 3.9 --overrides overrides.txt requirements.in -o requirements.lock
+compile 3.9 build-requirements.in -o build-requirements.lock

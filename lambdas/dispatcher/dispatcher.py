@@ -13,7 +13,7 @@ from cellpainting.dispatch.store_stages import store_stages
 from cellpainting.dispatch.submission import Submission, Work
 from cellpainting.dispatch.submitter import Submitter
 from cellpainting.errors import InvalidField, MissingInput
-from cellpainting.jobs import Job, ProcessPlate, RunRecord, is_same_run, parse_job
+from cellpainting.jobs import Job, ProcessPlate, RunRecord, StagedJob, is_same_run, parse_job
 from cellpainting.planning.plan_job import CSV_SUFFIXES, can_plan_here, plan_job
 from cellpainting.planning.request_plates import plate_sources
 from cellpainting.planning.run_plan import RunPlan
@@ -108,7 +108,7 @@ class Dispatcher:
                 return Decision(run, f"this run is under way {_as_jobs(submissions)}; nothing was submitted")
             if is_alive:
                 return Decision(run, number=number, work=submissions[-1].rest(origin))
-        if isinstance(run.job, ProcessPlate):
+        if isinstance(run.job, StagedJob):
             return self._decide_stages(run, run.job, origin, number, is_planned_here=is_planned_here)
         if not is_planned_here:
             return Decision(run, number=number, work=self.planning(run.job, origin))
@@ -172,7 +172,7 @@ class Dispatcher:
         return Decision(run, number=number, work=work, plan=plan)
 
     def _decide_stages(
-        self, run: RunRecord, job: ProcessPlate, origin: str, number: int, *, is_planned_here: bool
+        self, run: RunRecord, job: StagedJob, origin: str, number: int, *, is_planned_here: bool
     ) -> Decision:
         at_work = self.stages.plates_at_work(run.keys)
         planned = self._plan_stages(run, job, at_work) if is_planned_here else None
@@ -186,9 +186,7 @@ class Dispatcher:
             run, f"{_listed(at_work)} under way; {nothing_pending(job)}" if at_work else nothing_pending(job)
         )
 
-    def _plan_stages(
-        self, run: RunRecord, job: ProcessPlate, at_work: frozenset[str]
-    ) -> tuple[PlannedStage, ...] | None:
+    def _plan_stages(self, run: RunRecord, job: StagedJob, at_work: frozenset[str]) -> tuple[PlannedStage, ...] | None:
         versions = {name: runtime.version for name, runtime in self.settings.runtimes.items()}
         return plan_stages(run, job, self.storage, versions, leave_out=at_work, most_inputs=MOST_INPUTS)
 

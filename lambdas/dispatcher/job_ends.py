@@ -15,7 +15,7 @@ from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Part, Submission, Work, read_submission
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import ProcessPlate, RunRecord, parse_job
+from cellpainting.jobs import RunRecord, StagedJob, parse_job
 from cellpainting.jobs.run_record import RUNS, RunKeys
 from cellpainting.jobs.stage import Stage
 from cellpainting.ledger import Cause, LostShard, Manifest, read_ledger, write_ledger
@@ -65,7 +65,7 @@ class JobEnds:
         ended = self._ours(detail)
         if ended is None:
             return "this job was submitted by somebody else; nothing was done"
-        if ended.submission.is_planning and isinstance(ended.run.job, ProcessPlate) and ended.is_success:
+        if ended.submission.is_planning and isinstance(ended.run.job, StagedJob) and ended.is_success:
             return self._submit_stages(ended)
         submissions = self._dispatcher.submitter.settled(ended.run.keys, self._place(ended))
         work = self._after_planning(ended) if ended.submission.is_planning else self._after_measuring(ended)

@@ -57,7 +57,7 @@ class Engine:
         record.parent.mkdir(parents=True)
         record.write_text(json.dumps(request))
         scratch = bucket.with_name("scratch")
-        scratch.mkdir()
+        scratch.mkdir(exist_ok=True)
         for path in [scratch, bucket, *bucket.rglob("*")]:
             os.chown(path, WORKER_UID, WORKER_UID)
         for what in ("--plan", "--shard=0"):

@@ -257,6 +257,9 @@ def known_fields() -> list[str]:
             "output": "o",
             "pipelines": {"analysis": "a.cppipe"},
         },
+        {"job_type": "process_fovs", "experiment_url": "e.json", "recipe": "r.py", "results": "o"},
+        {"job_type": "decode_fovs", "experiment": "e.json", "recipe": "r.py", "output": "o"},
+        {"job_type": "merge_fovs", "decoded": "runs/decoding", "output": "o"},
     ]
     known: dict[str, None] = {}
     for request in requests:

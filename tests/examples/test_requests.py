@@ -74,7 +74,7 @@ def test_request_with_every_field_leaves_out_only_alternatives_and_what_a_deploy
 
 def test_download_with_every_field_leaves_out_only_what_a_deployment_names() -> None:
     document = json.loads((EXAMPLES / "download_images.json").read_text())
-    own = {field.name for field in fields(DownloadImages)} - {"resources", "redrive"}
+    own = {field.name for field in fields(DownloadImages)} - {"resources", "redrive", "stage"}
     assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own
 
 

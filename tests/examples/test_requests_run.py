@@ -47,6 +47,7 @@ def write_inputs(bucket: Path, job: Job) -> None:
     elif isinstance(job, MakeReport):
         write_backend((bucket / str(job.backend)).parents[1], job.plate, job.batch)
     else:
+        assert isinstance(job, RunCellProfiler)
         write_measured_inputs(bucket, job)
 
 

@@ -131,7 +131,7 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
             type="container",
             containerProperties={"image": "x", "vcpus": 1, "memory": 4096, "command": ["run", "Ref::request"]},
         )["jobDefinitionArn"]
-        for name in ("cellprofiler", "profiling")
+        for name in ("cellprofiler", "profiling", "starfish")
     }
     s3.create_bucket(Bucket="data")
     storage = S3Storage("data", s3)
@@ -142,6 +142,7 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
     runtimes = {
         "cellprofiler": Runtime(definitions["cellprofiler"], vcpus=1, memory_mib=4096, version=VERSION),
         "profiling": Runtime(definitions["profiling"], vcpus=1, memory_mib=4096, version=""),
+        "starfish": Runtime(definitions["starfish"], vcpus=1, memory_mib=4096, version="0.3.4"),
     }
     settings = Settings("data", (queue,), runtimes, max_memory_mib=10_000)
     return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch)

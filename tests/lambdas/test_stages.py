@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome,
 from cellpainting.ledger.approval import approve
 from cellpainting.ledger.source_digest import source_digest
 from cellpainting.ledger.stage_record import read_stage_record
+from examples.starfish.make_experiment import Drawing, write_experiment
 from job_ends import JobEnds
 from tests.conftest import DATA, LOAD_DATA_PIPELINE
 from tests.lambdas.conftest import VERSION, Cloud
@@ -424,3 +426,36 @@ class TestPlannedByAJob:
         ):
             (run,) = parse_message(json.dumps(document))
             assert (run.run_id in plates.dispatcher.planned_here([run])) is is_here
+
+
+class TestFieldsOfView:
+    DOCUMENT: Mapping[str, Any] = {
+        "job_type": "process_fovs",
+        "run": RUN,
+        "experiment_url": "iss/experiment.json",
+        "recipe": "iss/recipe.py",
+        "results": "iss/results",
+    }
+
+    @pytest.fixture
+    def experiment(self, cloud: Cloud, tmp_path: Path) -> Cloud:
+        write_experiment(tmp_path, Drawing(fields=3, spots=1))
+        for path in tmp_path.iterdir():
+            cloud.storage.write(f"iss/{path.name}", path.read_bytes())
+        cloud.storage.write("iss/recipe.py", b"def process_fov(fov, codebook): ...")
+        return cloud
+
+    def fields(self, **fields: Any) -> RunRecord:
+        return parse_message(json.dumps({**self.DOCUMENT, **fields}))[0]
+
+    def test_they_are_one_array_job_and_the_merge_depends_on_it(self, experiment: Cloud) -> None:
+        experiment.dispatch(self.fields(), "m1")
+        decoding, merging = experiment.jobs
+        assert (decoding["jobName"], merging["jobName"]) == ("screen--decode-0-0", "screen--merge-0-0")
+        assert decoding["arrayProperties"]["size"] == 3
+        assert merging["dependsOn"] == [{"jobId": decoding["jobId"]}]
+
+    def test_number_that_the_experiment_has_not_is_refused_before_anything_runs(self, experiment: Cloud) -> None:
+        with pytest.raises(InvalidRequest, match=r"decode: .*'num_fovs': got 4; the experiment has 3 fields of view"):
+            experiment.dispatch(self.fields(num_fovs=4), "m1")
+        assert experiment.jobs == []

@@ -14,11 +14,12 @@ from moto.iam.models import iam_backends
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 
+from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
 from cellpainting.local.attempt import TIMED_OUT, Outcome
 from cellpainting.local.container import Container
 from cellpainting.local.events import job_detail
 from cellpainting.local.retry import is_retried
-from cellpainting.local.scheduler import DEPENDENCY_FAILED, Scheduler
+from cellpainting.local.scheduler import Scheduler
 from tests.local.conftest import wait_until
 
 ENDED = ("SUCCEEDED", "FAILED")

@@ -159,6 +159,10 @@ class TestDispatcher:
         lock = (ROOT / "containers" / "cellprofiler" / "requirements.lock").read_text()
         assert f"cellprofiler=={WORKERS['cellprofiler'].version} " in lock
 
+    def test_it_knows_the_version_of_the_image_s_starfish(self) -> None:
+        lock = (ROOT / "containers" / "starfish" / "requirements.lock").read_text()
+        assert f"starfish=={WORKERS['starfish'].version} " in lock
+
     def test_more_memory_than_asked_for_still_fits_on_the_smallest_host(self) -> None:
         smallest_mib = 64 * 1024  # of the instance types that PRODUCTION lists
         assert (

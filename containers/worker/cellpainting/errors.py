@@ -42,6 +42,10 @@ class CellProfilerFailed(CellPaintingError, RuntimeError):
     """CellProfiler ran and did not deliver what its own image-set list promised."""
 
 
+class StarfishNotFound(CellPaintingError, FileNotFoundError):
+    """No usable starfish on this machine."""
+
+
 class StorageUnavailable(CellPaintingError, OSError):
     """The storage could not be reached or refused, after retries: the same shard may well succeed later."""
 
@@ -58,6 +62,10 @@ class DamagedImage(CellPaintingError, ValueError):
 
 class DamagedTable(CellPaintingError, ValueError):
     """A CSV of measurements that is not whole, or is not what its name says. The message is the reason."""
+
+
+class DamagedFieldOfView(CellPaintingError, ValueError):
+    """A file of a field of view that is not the one that its experiment, or the run that decoded it, tells of."""
 
 
 class InvalidTable(InvalidRequest):

@@ -9,6 +9,7 @@ from cellpainting.errors import CellPaintingError
 
 COMMANDS = (
     "run",
+    "starfish-workflow",
     "approve",
     "ingest",
     "jump",
@@ -35,7 +36,8 @@ class Commands(click.Group):
         """A command, or None if there is none of that name."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"cellpainting.cli.{name}"), name)
+        module = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"cellpainting.cli.{module}"), module)
         return command
 
 

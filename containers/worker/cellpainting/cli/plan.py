@@ -19,10 +19,12 @@ from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import largest_shard_groups
 from cellpainting.engines import ENGINES, IN_ORDER, EngineWork, StageFiles
 from cellpainting.errors import InvalidRequest
-from cellpainting.jobs import ProcessPlate, RunCellProfiler, RunRecord, parse_message
+from cellpainting.jobs import DecodeFovs, RunCellProfiler, RunRecord, StagedJob, parse_message
 from cellpainting.jobs.fields import STAGE_MARK
 from cellpainting.ledger.runs import record_request
 from cellpainting.planning.plan_job import can_plan_here, read_csv_source
+from cellpainting.starfish.environment import VARIABLE as STARFISH
+from cellpainting.starfish.environment import find_starfish
 from cellpainting.storage import Storage
 
 AWS_BATCH = "aws-batch"
@@ -54,7 +56,7 @@ def plan(request_file: Path, bucket: Storage, engine: str, folder: Path) -> int:
     """
     record = _single(parse_message(request_file.read_text(encoding="utf-8")))
     record_request(bucket, record)
-    if isinstance(record.job, ProcessPlate):
+    if isinstance(record.job, StagedJob):
         is_started = _write_stages(record, record.job, bucket, engine, folder)
     else:
         is_started = _write(record, bucket, engine, folder)
@@ -83,9 +85,9 @@ def _write(record: RunRecord, bucket: Storage, engine: str, folder: Path) -> boo
     return bool(shards)
 
 
-def _write_stages(record: RunRecord, job: ProcessPlate, bucket: Storage, engine: str, folder: Path) -> bool:
+def _write_stages(record: RunRecord, job: StagedJob, bucket: Storage, engine: str, folder: Path) -> bool:
     """Plan all stages of a run and write the engine's files of each, if there is anything to be done."""
-    planned = plan_run_in_stages(record, job, bucket, {RunCellProfiler.runtime: _version_here()})
+    planned = plan_run_in_stages(record, job, bucket, _versions_here())
     for one in planned:
         click.echo(f"{one.stage.label}: {len(one.pending)} of {len(one.plan.shards)} shards to be done")
     left = [(number, one) for number, one in enumerate(planned, start=1) if one.pending]
@@ -115,18 +117,19 @@ def _write_engine(engine: str, work: EngineWork, folder: Path) -> str:
     return start
 
 
-def _version_here() -> str:
-    """That of the CellProfiler that is named here, if any: what another did is done again."""
-    named = os.environ.get(VARIABLE, "")
-    return find_cellprofiler(named).version if named else ""
+def _versions_here() -> dict[str, str]:
+    """Those of the programs that are named here, by runtime: what another version did is done again."""
+    cellprofiler, starfish = os.environ.get(VARIABLE, ""), os.environ.get(STARFISH, "")
+    return {
+        RunCellProfiler.runtime: find_cellprofiler(cellprofiler).version if cellprofiler else "",
+        DecodeFovs.runtime: find_starfish(starfish).version if starfish else "",
+    }
 
 
 def _plan(record: RunRecord, bucket: Storage) -> PlanRecord:
-    """Only what CSV load data cannot tell needs CellProfiler here; with it, what it has done already is left out."""
-    if not isinstance(record.job, RunCellProfiler):
-        return plan_run(record, bucket, read_csv_source, "")
-    if can_plan_here(record.job):
-        return plan_run(record, bucket, read_csv_source, _version_here())
+    """Only what CSV load data cannot tell needs CellProfiler here; with the program, what it has done is left out."""
+    if can_plan_here(record.job) or not isinstance(record.job, RunCellProfiler):
+        return plan_run(record, bucket, read_csv_source, _versions_here().get(record.job.runtime, ""))
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return plan_run(record, bucket, image_set_reader(cellprofiler), cellprofiler.version)
 

@@ -19,12 +19,15 @@ from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.jobs import (
     BuildBackend,
+    DecodeFovs,
     DownloadImages,
     MakeProfiles,
     MakeReport,
-    ProcessPlate,
+    MergeFovs,
+    ProcessFovs,
     RunCellProfiler,
     RunRecord,
+    StagedJob,
     parse_job,
 )
 from cellpainting.jobs.run_record import RUNS
@@ -35,6 +38,9 @@ from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import ReadSource, read_csv_source
 from cellpainting.shard_log import MARK
+from cellpainting.starfish import decode, merge
+from cellpainting.starfish.environment import VARIABLE as STARFISH
+from cellpainting.starfish.environment import Starfish, find_starfish
 from cellpainting.storage import FolderStorage, Sources, Storage, open_uri
 
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"  # set by Batch in the children of an array job
@@ -126,7 +132,11 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
         from cellpainting.report.run import run as report  # as above
 
         return report(record, job, plan, bucket=bucket)
-    if isinstance(job, ProcessPlate):
+    if isinstance(job, DecodeFovs):
+        return decode.run(record, job, plan, bucket=bucket, starfish=_starfish(), memory_mib=capacity.memory_mib)
+    if isinstance(job, MergeFovs):
+        return merge.run(record, job, plan, bucket=bucket, starfish=_starfish(), memory_mib=capacity.memory_mib)
+    if isinstance(job, StagedJob):
         raise InvalidRequest(f"run {record.run_id} has no shards of its own; do those of its stages")
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return measure.run(
@@ -148,10 +158,8 @@ def _require_ready(record: RunRecord, bucket: Storage) -> None:
 
 
 def _plan(record: RunRecord, bucket: Storage) -> int:
-    if isinstance(record.job, ProcessPlate):
-        cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
-        versions = {RunCellProfiler.runtime: cellprofiler.version}
-        for planned in plan_run_in_stages(record, record.job, bucket, versions):
+    if isinstance(record.job, StagedJob):
+        for planned in plan_run_in_stages(record, record.job, bucket, _versions(record.job)):
             _tell(f"{planned.stage.label}: {len(planned.pending)} of {len(planned.plan.shards)} shards are to be done")
         return 0
     plan = plan_run(record, bucket, *_reader(record))
@@ -164,12 +172,25 @@ def _plan(record: RunRecord, bucket: Storage) -> int:
     return 0
 
 
+def _versions(job: StagedJob) -> dict[str, str]:
+    """The version of what measures or decodes the image sets, by runtime."""
+    if isinstance(job, ProcessFovs):
+        return {DecodeFovs.runtime: _starfish().version}
+    return {RunCellProfiler.runtime: find_cellprofiler(os.environ.get(VARIABLE, "")).version}
+
+
 def _reader(record: RunRecord) -> tuple[ReadSource, str]:
-    """What reads the image sets that are to be measured, and with which CellProfiler."""
+    """What reads the image sets that are to be measured, and the version of what measures or decodes them."""
+    if isinstance(record.job, DecodeFovs):
+        return read_csv_source, _starfish().version
     if not isinstance(record.job, RunCellProfiler):
         return read_csv_source, ""
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return image_set_reader(cellprofiler), cellprofiler.version
+
+
+def _starfish() -> Starfish:
+    return find_starfish(os.environ.get(STARFISH, ""))
 
 
 def _open_run(request: str) -> tuple[Storage, RunRecord]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cellpainting.errors import MissingInput
-from cellpainting.jobs import RunCellProfiler, RunRecord, WholeJob
+from cellpainting.jobs import DecodeFovs, RunCellProfiler, RunRecord, WholeJob
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.blocked import why_blocked
 from cellpainting.ledger.image_set import Cause
@@ -36,9 +36,9 @@ def find_pending(
     """The numbers of the shards that need a job; None if more than `most_inputs` files would have to be asked for.
 
     A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads, backends,
-    profiles and pages that are asked for again need all, too: their worker looks at each file that it left, or at what
-    that was made from. As stages they need a job only if that has changed. A stage that could not start needs all, for
-    only a start takes the mark away.
+    profiles, pages and merged fields that are asked for again need all, too: their worker looks at each file that it
+    left, or at what that was made from. As stages they need a job only if that has changed. A stage that could not start
+    needs all, for only a start takes the mark away. `cellprofiler_version` is starfish's where fields are decoded.
 
     Raises
     ------
@@ -52,11 +52,12 @@ def find_pending(
     needs_all = job.force or is_blocked
     if isinstance(job, WholeJob) and job.stage and not needs_all and _is_current(run, job, storage):
         return ()
-    if needs_all or not isinstance(job, RunCellProfiler):
+    if needs_all or not isinstance(job, RunCellProfiler | DecodeFovs):
         return tuple(shard.number for shard in plan.shards)
     finished = _finished(run.keys, job, plan, storage, cellprofiler_version)
     files = {file for inputs in finished.values() for file in inputs}
-    if job.is_plain_folder:  # one listing tells, also of what was added to the folder since
+    if isinstance(job, RunCellProfiler) and job.is_plain_folder:
+        # One listing tells, also of what was added to the folder since.
         done = {number for number, inputs in finished.items() if set(inputs) == _folder(job, storage)}
     elif most_inputs is None or len(files) <= most_inputs:
         changed = find_changed(Sources(storage), files)
@@ -86,14 +87,15 @@ def _of_causes(run: RunRecord, plan: RunPlan, storage: Storage) -> tuple[int, ..
 
 
 def _finished(
-    keys: RunKeys, job: RunCellProfiler, plan: RunPlan, storage: Storage, cellprofiler_version: str
+    keys: RunKeys, job: RunCellProfiler | DecodeFovs, plan: RunPlan, storage: Storage, cellprofiler_version: str
 ) -> dict[int, tuple[StoredFile, ...]]:
     """The inputs of each shard that was measured whole, as it is planned now and with what is there now."""
     stored = {item.key for item in storage.list(keys.shards)}
     shards = [shard for shard in plan.shards if keys.shard(shard.number) in stored]
     if not shards:
         return {}
-    now = MadeWith(_stat(job.pipeline, storage), _plugins(plan, storage), cellprofiler_version)
+    program = job.recipe if isinstance(job, DecodeFovs) else job.pipeline
+    now = MadeWith(_stat(program, storage), _plugins(plan, storage), cellprofiler_version)
 
     def inputs(shard: ShardPlan) -> tuple[StoredFile, ...] | None:
         manifest = Manifest.from_json(storage.read(keys.shard(shard.number)))

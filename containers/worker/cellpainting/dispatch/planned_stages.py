@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cellpainting.dispatch.pending import find_pending
 from cellpainting.errors import InvalidRequest, MissingInput
-from cellpainting.jobs import ProcessPlate, RunRecord, parse_job
+from cellpainting.jobs import RunRecord, StagedJob, parse_job
 from cellpainting.jobs.stage import Stage
 from cellpainting.planning.plan_job import plan_job
 from cellpainting.planning.plate_stages import StageRequest
@@ -28,7 +28,7 @@ class PlannedStage:
 
 def plan_stages(
     run: RunRecord,
-    job: ProcessPlate,
+    job: StagedJob,
     storage: Storage,
     versions: Mapping[str, str],
     *,

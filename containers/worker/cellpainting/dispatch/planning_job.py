@@ -12,7 +12,7 @@ from cellpainting.dispatch.planned_stages import PlannedStage, plan_stages
 from cellpainting.dispatch.store_plan import forget_failure, store_plan
 from cellpainting.dispatch.store_stages import store_stages
 from cellpainting.errors import CellPaintingError, StorageUnavailable
-from cellpainting.jobs import ProcessPlate, RunRecord
+from cellpainting.jobs import RunRecord, StagedJob
 from cellpainting.planning.plan_job import ReadSource, plan_job
 from cellpainting.storage.base import Storage
 
@@ -32,7 +32,7 @@ def plan_run(run: RunRecord, storage: Storage, read_source: ReadSource, cellprof
 
 
 def plan_run_in_stages(
-    run: RunRecord, job: ProcessPlate, storage: Storage, versions: Mapping[str, str]
+    run: RunRecord, job: StagedJob, storage: Storage, versions: Mapping[str, str]
 ) -> tuple[PlannedStage, ...]:
     """Plan all stages of a run and store their plans, or the reason why there are none. `versions` are the programs'
     by runtime.

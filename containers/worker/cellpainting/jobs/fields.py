@@ -14,6 +14,7 @@ MOST_IN_RUN_NAME = 80  # of what a person names; stages add their own names to i
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
 METADATA = re.compile(r"(Metadata_)?[A-Za-z0-9_]+")
 NAME = re.compile(r"[A-Za-z0-9_]+")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Halves of characters, too, which JSON can name and no key can hold.
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 STAGE_MARK = "--"  # between the parts of a stage's run id
@@ -70,6 +71,27 @@ class Fields:
         if not _is_run_id(run_id):
             raise InvalidField(field, value, f"write '{RUNS}<run id>' to name a run, or a prefix outside of '{RUNS}'")
         return RUNS + run_id
+
+    def key_or_address(self, field: str) -> str:
+        """A required key as above, or `s3://bucket/key` of any bucket.
+
+        Raises
+        ------
+        InvalidField
+            If it is neither; what lies on a web server has to be copied first.
+        """
+        value = self._values.get(field)
+        if not isinstance(value, str) or "://" not in value:
+            return self.key(field)
+        self._take(field)
+        scheme, _, rest = value.partition("://")
+        if scheme in ("http", "https"):
+            raise InvalidField(field, value, "jobs reach no web server: copy it to the bucket and name its key")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not BUCKET.fullmatch(bucket) or not key:
+            raise InvalidField(field, value, "write a key of the bucket, or s3://bucket/key of a public one")
+        _check_key(field, key)
+        return value
 
     def folder_name(self, field: str) -> str:
         """The required name of one folder, which is a part of keys; spaces may be in it.

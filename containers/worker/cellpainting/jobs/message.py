@@ -1,25 +1,28 @@
 """The body of a queue message: JSON text in, validated jobs out, all of them or none."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from cellpainting.errors import InvalidField, InvalidRequest
 from cellpainting.jobs.build_backend import BuildBackend
+from cellpainting.jobs.decode_fovs import DecodeFovs
 from cellpainting.jobs.distributed_cellprofiler import is_distributed_cellprofiler, translate
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.fields import Fields
 from cellpainting.jobs.make_profiles import MakeProfiles
 from cellpainting.jobs.make_report import MakeReport
+from cellpainting.jobs.merge_fovs import MergeFovs
+from cellpainting.jobs.process_fovs import ProcessFovs
 from cellpainting.jobs.process_plate import ProcessPlate
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 
-WholeJob = BuildBackend | MakeProfiles | MakeReport  # one shard: what there is to do, only its worker reads
-Job = RunCellProfiler | DownloadImages | WholeJob | ProcessPlate
+WholeJob = BuildBackend | MakeProfiles | MakeReport | MergeFovs  # one shard, of which only its worker reads all
+StagedJob = ProcessPlate | ProcessFovs  # no shards of its own, but stages
+Job = RunCellProfiler | DownloadImages | DecodeFovs | WholeJob | StagedJob
 
-JOB_TYPES: dict[str, type[Job]] = {
-    job.job_type: job for job in (RunCellProfiler, DownloadImages, BuildBackend, MakeProfiles, MakeReport, ProcessPlate)
-}
+JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in get_args(Job)}
+FIELDS_OF_VIEW = (ProcessFovs, DecodeFovs, MergeFovs)
 
 
 def parse_job(document: Any) -> Job:
@@ -82,8 +85,8 @@ def is_same_run(earlier: Job, later: Job) -> bool:
     """Whether a request may go on with a run of its name: it asks for the same, or for more plates of it, or, of a run
     that has stages, for them to be done otherwise.
     """
-    if isinstance(earlier, ProcessPlate) and isinstance(later, ProcessPlate):
-        return earlier.output == later.output
+    if isinstance(earlier, StagedJob) and isinstance(later, StagedJob):
+        return (earlier.job_type, earlier.output) == (later.job_type, later.output)
     return earlier.work == later.work
 
 
@@ -95,6 +98,9 @@ def _overwrite(one: Job, other: Job) -> bool:
         return one.results == other.results
     if isinstance(one, MakeReport) and isinstance(other, MakeReport):
         return one.output == other.output
+    if isinstance(one, FIELDS_OF_VIEW) and isinstance(other, FIELDS_OF_VIEW):
+        is_pair = {type(one), type(other)} == {DecodeFovs, MergeFovs}  # what one run decodes, another merges
+        return one.output == other.output and not is_pair
     return one.output == other.output and any(
         isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
     )

@@ -117,6 +117,11 @@ class LocalCloud:
         return os.environ.get("CELLPROFILER", str(REPOSITORY / ".cellprofiler" / "bin" / "cellprofiler"))
 
     @property
+    def starfish(self) -> str:
+        """The Python whose starfish jobs use: the caller's choice, else the one that `make setup` installed."""
+        return os.environ.get("STARFISH", str(REPOSITORY / ".starfish" / "bin" / "python"))
+
+    @property
     def is_idle(self) -> bool:
         """Whether the request queue is empty, no job waits or runs, and nothing follows from one that has ended."""
         published = self.events.published
@@ -135,7 +140,7 @@ class LocalCloud:
     def _host(self, stacks: tuple[StackArtifact, ...]) -> ContainerHost:
         return ContainerHost(
             images=tuple(image for stack in stacks for image in stack.images),
-            variables={"CELLPROFILER": self.cellprofiler, **self._variables()},
+            variables={"CELLPROFILER": self.cellprofiler, "STARFISH": self.starfish, **self._variables()},
             volumes={FILE_SYSTEM_PATH: self.settings.bucket_folder},
             mounts=self.settings.mounts,
             scratch=self.settings.data / "scratch",

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cellpainting.errors import InvalidField, InvalidRequest
-from cellpainting.jobs import Job, WholeJob
+from cellpainting.jobs import Job, StagedJob, WholeJob
+from cellpainting.jobs.decode_fovs import DecodeFovs
 from cellpainting.jobs.download_images import DownloadImages
+from cellpainting.jobs.merge_fovs import MergeFovs
+from cellpainting.jobs.process_fovs import ProcessFovs
 from cellpainting.jobs.process_plate import ProcessPlate
 from cellpainting.jobs.run_cellprofiler import DEFAULT_IMAGE_SETS_PER_VCPU, RunCellProfiler
 from cellpainting.ledger.manifest import StoredFile
@@ -16,6 +19,7 @@ from cellpainting.load_data.read_table import read_table
 from cellpainting.pipelines import Pipeline, parse_pipeline
 from cellpainting.planning.grouping import choose_grouping
 from cellpainting.planning.plan_download import plan_download
+from cellpainting.planning.plan_fovs import plan_decoding, plan_merging
 from cellpainting.planning.run_plan import RunPlan
 from cellpainting.planning.selection import Selection, select, select_all
 from cellpainting.planning.shard_plan import Group, ShardPlan
@@ -39,10 +43,10 @@ ReadSource = Callable[[RunCellProfiler, Storage], ImageSetSource]
 
 def can_plan_here(job: Job) -> bool:
     """Whether the standard library can read what tells the image sets. All else is planned in the worker's image."""
-    if isinstance(job, WholeJob):
-        return True  # there is nothing to read: only its worker does
+    if isinstance(job, WholeJob | ProcessFovs | DecodeFovs):
+        return True  # there is nothing to read: only its worker does; or an experiment, which is JSON
     if isinstance(job, ProcessPlate):
-        return job.plate_table is not None or all(source.load_data.endswith(CSV_SUFFIXES) for source in job.sources)
+        return job.plate_table is not None or all(key.endswith(CSV_SUFFIXES) for key in job.load_data_keys)
     is_plain_folder = isinstance(job, RunCellProfiler) and job.is_plain_folder
     return is_plain_folder or (job.load_data or "").endswith(CSV_SUFFIXES)
 
@@ -74,9 +78,13 @@ def plan_job(job: Job, storage: Storage, read_source: ReadSource = read_csv_sour
         made_from = StoredFile.of(storage.stat(job.load_data))
         table = read_table(storage.read(job.load_data), job.load_data, places_of(job, storage))
         return RunPlan(plan_download(job, table), (made_from,))
+    if isinstance(job, DecodeFovs):
+        return plan_decoding(job, storage)
+    if isinstance(job, MergeFovs):
+        return plan_merging()
     if isinstance(job, WholeJob):
         return _plan_whole(job, storage)
-    if isinstance(job, ProcessPlate):
+    if isinstance(job, StagedJob):
         raise InvalidRequest(f"{job.job_type} has no shards of its own; its stages have")
     return _plan_measuring(job, storage, read_source)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cellpainting.errors import CellPaintingError
+from cellpainting.jobs import DecodeFovs, MergeFovs, ProcessFovs, parse_job
 from cellpainting.jobs.build_backend import BuildBackend
 from cellpainting.jobs.download_images import DownloadImages
 from cellpainting.jobs.make_profiles import MakeProfiles
@@ -16,6 +17,7 @@ from cellpainting.preflight.backend import BackendInspection
 from cellpainting.preflight.download import DownloadInspection
 from cellpainting.preflight.files import Tell
 from cellpainting.preflight.finding import Finding, Severity
+from cellpainting.preflight.fovs import FovsInspection, MergeInspection
 from cellpainting.preflight.groups import NearMiss
 from cellpainting.preflight.measuring import MeasuringInspection
 from cellpainting.preflight.outlook import Outlook
@@ -25,6 +27,9 @@ from cellpainting.storage.base import Storage
 
 if TYPE_CHECKING:
     from cellpainting.preflight.profiles import ProfilesInspection
+
+
+DECODING = "decoding"  # the name of a run that only preflight has
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,12 @@ def _inspection(run: RunRecord, job: Job, storage: Storage, tell: Tell) -> Inspe
             return ReportInspection(job, storage, tell)
         case ProcessPlate():
             return StagesInspection(run, job, storage, tell)
+        case ProcessFovs():
+            return _inspection(run, parse_job(job.decoding(DECODING)), storage, tell)
+        case DecodeFovs():
+            return FovsInspection(job, storage, tell)
+        case MergeFovs():
+            return MergeInspection(job, storage)
         case RunCellProfiler():
             return MeasuringInspection(job, storage, tell)
 
