@@ -86,7 +86,7 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 	@pytest -m slurm
 
 .PHONY: test-plate
-test-plate: setup ## measure a plate of real images with published pipelines and compare with plain CellProfiler
+test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages
 	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate
 
 .PHONY: test-peers

@@ -13,7 +13,7 @@ TITLE_PX = 56
 CAPTION_PX = 38
 COLORS = 128  # of the cells: enough for them, and few enough for a PNG below 400 kB and for letters beside them
 PAPER, INK, FAINT = "#12161c", "#f2f4f7", "#9aa6b2"
-# As in small_plate.cppipe: outlines, and the channels of the composite.
+# As in analysis.cppipe: outlines, and the channels of the composite.
 LEGEND = (("cell", "#ffd23c"), ("nucleus", "#ffffff"), ("DNA", "#4a78f0"), ("ER", "#12b04c"), ("AGP", "#f0441e"))
 
 

@@ -1,5 +1,5 @@
-"""The main job on this machine: draw a small plate, measure it in a local cloud, compare with the truth; then make its
-backend, its profiles and the page about it.
+"""The main job on this machine: draw a small plate, send one message that takes it through all stages in a local cloud,
+from illumination functions to the page about it, and compare what was counted with the truth.
 
     uv run python examples/small_plate/demo.py [--folder FOLDER] [--picture PATH]
 
@@ -12,9 +12,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -22,12 +22,12 @@ from rich.table import Table
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # run as a script, Python knows this file's own folder only
 
-from cellpainting.jobs import RunRecord, parse_message  # noqa: E402
+from cellpainting.jobs.run_record import RunKeys  # noqa: E402
 from cellpainting.ledger import State, read_ledger  # noqa: E402
+from cellpainting.ledger.stage_record import read_stage_record  # noqa: E402
 from cellpainting.storage import FolderStorage  # noqa: E402
 from examples.small_plate.contact_sheet import Tile, draw_sheet  # noqa: E402
 from examples.small_plate.make_images import (  # noqa: E402
-    PLATEMAP,
     SMALL_PLATE,
     TRUTH,
     Site,
@@ -38,8 +38,10 @@ from examples.small_plate.make_images import (  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PREFIX = "examples/small_plate"  # where the request expects the plate in the bucket
-PIPELINE = "small_plate.cppipe"
-BATCH = "small_batch"
+PIPELINES = ("illumination.cppipe", "analysis.cppipe")
+RESULTS = f"{PREFIX}/workspace"  # the request's output
+RUN = "small-plate"
+PLATE_FOLDER = f"{SMALL_PLATE.batch}/{SMALL_PLATE.name}"
 MAX_DIFFERENCE = 0.02  # of all cells: segmentation may join or split a few, on another machine too
 STATE_STYLES = {State.DONE: "green", State.NO_CELLS: "cyan"}
 CONDITIONS = {well: condition.name for well, condition in SMALL_PLATE.wells}
@@ -64,21 +66,21 @@ class Folders:
         return self.cloud / "bucket"
 
     @property
-    def results(self) -> Path:
-        return self.root / "results"
+    def workspace(self) -> Path:
+        """What all stages made, in folders named as the Cell Painting Gallery has them."""
+        return self.root / "workspace"
 
     @property
     def picture(self) -> Path:
         return self.root / "outlines.png"
 
     @property
-    def workspace(self) -> Path:
-        """Backend and profiles, in folders named as the Cell Painting Gallery has them."""
-        return self.root / "workspace"
-
-    @property
     def page(self) -> Path:
-        return self.root / f"{SMALL_PLATE.name}.html"
+        return self.workspace / "reports" / f"{PLATE_FOLDER}.html"
+
+    def measured(self, site: Site) -> Path:
+        """Where the analysis left what it measured of a site."""
+        return self.workspace / "analysis" / PLATE_FOLDER / "analysis" / f"{site.plate}-{site.well}-{site.site}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class MeasuredSite:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit status."""
-    parser = argparse.ArgumentParser(description="Draw a small plate, measure it, compare, and make the page about it.")
+    parser = argparse.ArgumentParser(description="Draw a small plate, take it through all stages, and compare.")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "demo", help="where to work  [default: demo]")
     parser.add_argument("--picture", type=Path, help="where to put a second copy of the picture")
     options = parser.parse_args(arguments)
@@ -104,62 +106,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     console.print(f"small plate: drawing {len(SMALL_PLATE.wells)} wells x {SMALL_PLATE.sites} sites x 5 channels")
     write_plate(SMALL_PLATE, folders.plate)
-    write_if_new(folders.plate / PIPELINE, (HERE / PIPELINE).read_bytes())
+    for pipeline in PIPELINES:
+        write_if_new(folders.plate / pipeline, (HERE / pipeline).read_bytes())
     status = run_in_local_cloud(folders)
     if status:
         console.print(f"The run failed with status {status}; the lines above say why.", style="red")
         return status
-    runs = parse_message((HERE / "request.json").read_text())
-    sites = read_sites(folders, runs)
+    sites = read_sites(folders)
     draw_sheet([_tile(site) for site in sites if site.site == 1], folders.picture)
     if options.picture:
         options.picture.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folders.picture, options.picture)
     print_sites(console, sites)
-    print_places(console, folders, runs)
-    status = make_page(console, folders, runs)
-    if status:
-        console.print(f"The page was not made, status {status}; the lines above say why.", style="red")
-        return status
+    print_places(console, folders)
     console.print(f"{time.monotonic() - started:.0f} s in all. Look at {shown(folders.page)}", soft_wrap=True)
     return 0 if difference(sites) <= MAX_DIFFERENCE else 1
 
 
 def run_in_local_cloud(folders: Folders) -> int:
-    """Send the request as anybody would, with the command line; its progress goes to the terminal."""
+    """Send the message as anybody would, with the command line; its progress goes to the terminal."""
     arguments = ["--upload", f"{folders.plate}={PREFIX}"]
-    arguments += ["--download", f"{PREFIX}/results={folders.results}"]
+    arguments += ["--download", f"{RESULTS}={folders.workspace}"]
     arguments += ["--data", str(folders.cloud)]
-    return run_cpb("local", "run", str(HERE / "request.json"), *arguments)
-
-
-def make_page(console: Console, folders: Folders, runs: Sequence[RunRecord]) -> int:
-    """From what was measured to the page, by commands that anybody would type; the status of the first that fails."""
-    backend, profiles = folders.workspace / "backend", folders.workspace / "profiles"
-    plate = backend / BATCH / SMALL_PLATE.name
-    commands = (
-        ("ingest", shown(folders.results), "-o", shown(backend), "--batch", BATCH),
-        ("profile", "--backend", shown(plate), "--platemap", shown(folders.plate / PLATEMAP), "-o", shown(profiles)),
-        (
-            "report",
-            *(run.run_id for run in runs),
-            shown(plate),
-            "--bucket",
-            shown(folders.bucket),
-            "-o",
-            shown(folders.page),
-        ),
-    )
-    for arguments in commands:
-        console.print(f"cpb {' '.join(arguments)}", style="bold", soft_wrap=True)
-        if status := run_cpb(*arguments):
-            return status
-    return 0
-
-
-def run_cpb(*arguments: str) -> int:
-    """Run our own command as anybody would; its exit status."""
-    command = [str(Path(sys.executable).with_name("cpb")), *arguments]
+    command = [str(Path(sys.executable).with_name("cpb")), "local", "run", str(HERE / "request.json"), *arguments]
     with subprocess.Popen(command) as process:
         try:
             return process.wait()
@@ -167,22 +136,19 @@ def run_cpb(*arguments: str) -> int:
             return process.wait()
 
 
-def read_sites(folders: Folders, runs: Sequence[RunRecord]) -> list[MeasuredSite]:
+def read_sites(folders: Folders) -> list[MeasuredSite]:
     """Put the ledger's states and CellProfiler's Image.csv beside the truth, a row per site that was drawn."""
-    bucket = FolderStorage(folders.bucket)
-    measured = {}
-    for run in runs:
-        results = folders.results / PurePosixPath(run.job.output).name
-        with (results / "Image.csv").open(newline="") as file:
-            rows = {(row["Metadata_Well"], row["Metadata_Site"]): row for row in csv.DictReader(file)}
-        for outcome in read_ledger(bucket, run.run_id).outcomes:
-            place = outcome.image_set.well, outcome.image_set.site
-            measured[place] = (outcome.state, rows[place], results / "outlines")
-    truths = read_truth(folders.plate / TRUTH)
-    return [_measured_site(truth, *measured[truth.well, str(truth.site)]) for truth in truths]
+    outcomes = read_ledger(FolderStorage(folders.bucket), RUN).outcomes
+    states = {(outcome.image_set.well, outcome.image_set.site): outcome.state for outcome in outcomes}
+    return [
+        _measured_site(truth, states[truth.well, str(truth.site)], folders.measured(truth))
+        for truth in read_truth(folders.plate / TRUTH)
+    ]
 
 
-def _measured_site(truth: Site, state: State, row: Mapping[str, str], outlines: Path) -> MeasuredSite:
+def _measured_site(truth: Site, state: State, folder: Path) -> MeasuredSite:
+    with (folder / "Image.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
     return MeasuredSite(
         well=truth.well,
         site=truth.site,
@@ -190,7 +156,7 @@ def _measured_site(truth: Site, state: State, row: Mapping[str, str], outlines: 
         counted=int(float(row["Count_Nuclei"])),
         true=truth.cells,
         seconds=sum(float(value) for name, value in row.items() if name.startswith("ExecutionTime_")),
-        outlines=outlines / f"{truth.plate}_{truth.well}_s{truth.site}.png",
+        outlines=folder / "outlines" / f"{truth.plate}_{truth.well}_s{truth.site}.png",
     )
 
 
@@ -201,7 +167,7 @@ def difference(sites: Sequence[MeasuredSite]) -> float:
 
 def print_sites(console: Console, sites: Sequence[MeasuredSite]) -> None:
     """A row per site, and a line for all of them."""
-    table = Table("well", "site", "cells", "state", title="What ran", show_footer=True, title_justify="left")
+    table = Table("well", "site", "cells", "state", title="What was counted", show_footer=True, title_justify="left")
     table.columns[0].footer = "all"
     table.columns[1].footer = str(len(sites))
     counted, true = sum(site.counted for site in sites), sum(site.true for site in sites)
@@ -230,18 +196,20 @@ def signed(number: int) -> str:
     return f"{number:+d}" if number else "0"
 
 
-def print_places(console: Console, folders: Folders, runs: Sequence[RunRecord]) -> None:
+def print_places(console: Console, folders: Folders) -> None:
     """Where to look further."""
-    places = Table(box=None, show_header=False, pad_edge=False)
-    places.add_row("results", shown(folders.results))
-    for run in runs:
-        keys = run.keys
-        places.add_row("ledger", shown(folders.bucket / keys.ledger))
-        places.add_row("manifest", shown(folders.bucket / keys.shard(0)))
-        places.add_row("log", shown(folders.bucket / keys.log(0)))
-    places.add_row("truth", shown(folders.plate / TRUTH))
-    places.add_row("picture", shown(folders.picture))
-    console.print(places)
+    keys = RunKeys(RUN)
+    record = read_stage_record(keys, FolderStorage(folders.bucket))
+    logs = [RunKeys(stage.run_id).log(0) for stage in record.stages] if record else []
+    places = [
+        ("results", folders.workspace),
+        ("ledger", folders.bucket / keys.ledger),
+        *(("log", folders.bucket / key) for key in logs),
+        ("truth", folders.plate / TRUTH),
+        ("picture", folders.picture),
+    ]
+    for name, path in places:
+        console.print(f"{name:<8} {shown(path)}", soft_wrap=True)
 
 
 def shown(path: Path) -> str:

@@ -1,8 +1,9 @@
 """Draw a small plate of Cell-Painting-like images whose cell count is known.
 
-Five channels per site, 16-bit TIFF, named `<plate>_<well>_s<site>_<channel>.tif`, in a folder per plate row, and
-tables `truth.csv` and `platemap.txt` beside that folder. A site depends on its own seed only, so it comes out the same
-whatever else is drawn, and in whatever order.
+Five channels per site, 16-bit TIFF, named `images/<plate>_<well>_s<site>_<channel>.tif`, and beside that folder the
+tables `load_data.csv`, in the columns of the Cell Painting Gallery, `platemap.txt` and `truth.csv`. Images are darker
+towards their corners, as a microscope's are. A site depends on its own seed only, so it comes out the same whatever
+else is drawn, and in whatever order.
 
     python examples/small_plate/make_images.py FOLDER
 """
@@ -27,9 +28,13 @@ Plane = NDArray[np.float32]
 
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 IMAGES = "images"
+LOAD_DATA = "load_data.csv"
 TRUTH = "truth.csv"
 PLATEMAP = "platemap.txt"
 MAX_TRIES = 20_000  # places tried per site before the condition is called too crowded
+# The share of light lost in a corner. As much as a widefield microscope without a good flat field loses: a cell there
+# seems darker than another by more than cells differ (by 1 in 5), which illumination functions are for.
+VIGNETTING = 0.4
 EDGE_SOFTNESS = 0.10  # width of a nucleus' rim, as a share of its radius
 CELL_GAP = 0.02  # gap between neighbours, as a share of a cell's radius
 NOWHERE = 9.0  # distance, in cell radii, of a pixel that no cell reaches
@@ -51,7 +56,7 @@ class Optics:
     """Microscope and camera. Brightness in camera counts; `vignetting` is the share of light lost in a corner."""
 
     blur_px: float = 0.9
-    vignetting: float = 0.22
+    vignetting: float = VIGNETTING
     background: float = 420.0
     counts_per_photon: float = 6.0
     read_noise: float = 14.0
@@ -71,6 +76,7 @@ class Site:
 class Plate:
     """A plate: what is in each well, and how it is imaged. Images are `size_px` squared."""
 
+    batch: str
     name: str
     wells: tuple[tuple[str, Condition], ...]
     sites: int = 2
@@ -118,6 +124,7 @@ TREATED = Condition("treated", cells=14, nucleus_radius_px=18, cell_radius_px=56
 EMPTY = Condition("empty", cells=0, nucleus_radius_px=12.5, cell_radius_px=33, control_type="empty")
 
 SMALL_PLATE = Plate(
+    batch="small_batch",
     name="SmallPlate",
     wells=(
         ("A01", CONTROL),
@@ -277,13 +284,17 @@ def encode(image: NDArray[np.uint16]) -> bytes:
 
 
 def write_site(plate: Plate, well: str, site: int, folder: Path) -> Site:
-    """Draw a site and write its images below `images/row_<row>/`, leaving files that are right untouched."""
+    """Draw a site and write its images into `images/`, leaving files that are right untouched."""
     drawn, images = draw_site(plate, well, site)
-    row_folder = folder / IMAGES / f"row_{well[0]}"
-    row_folder.mkdir(parents=True, exist_ok=True)
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     for channel, image in images.items():
-        write_if_new(row_folder / f"{plate.name}_{well}_s{site}_{channel}.tif", encode(image))
+        write_if_new(folder / IMAGES / image_name(drawn, channel), encode(image))
     return drawn
+
+
+def image_name(site: Site, channel: str) -> str:
+    """The file of one channel of a site."""
+    return f"{site.plate}_{site.well}_s{site.site}_{channel}.tif"
 
 
 def write_if_new(path: Path, content: bytes) -> None:
@@ -293,11 +304,12 @@ def write_if_new(path: Path, content: bytes) -> None:
 
 
 def write_plate(plate: Plate, folder: Path) -> tuple[Site, ...]:
-    """Draw all sites on all cores, then write the table of what is true."""
+    """Draw all sites on all cores, then write the tables of where they are, what is in the wells and what is true."""
     jobs = [(plate, well, site, folder) for well, _ in plate.wells for site in range(1, plate.sites + 1)]
     start = multiprocessing.get_context("spawn")  # a fork would copy whatever threads hold in the caller's process
     with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), mp_context=start) as pool:
         sites = tuple(pool.map(write_site, *zip(*jobs, strict=True)))
+    write_if_new(folder / LOAD_DATA, load_data(plate, sites).encode())
     write_if_new(folder / TRUTH, b"".join(_truth_lines(sites)))
     write_if_new(folder / PLATEMAP, platemap(plate).encode())
     return sites
@@ -307,6 +319,16 @@ def platemap(plate: Plate) -> str:
     """What is in each well, divided by tabs as profiling-recipe has it."""
     rows = [(well, condition.name, condition.control_type) for well, condition in plate.wells]
     return "".join("\t".join(row) + "\n" for row in (("well_position", "treatment", "control_type"), *rows))
+
+
+def load_data(plate: Plate, sites: Sequence[Site]) -> str:
+    """A row per site with the places of its images, relative to the plate's folder, wherever that is put."""
+    places = [f"{kind}_Orig{channel}" for channel in CHANNELS for kind in ("FileName", "PathName")]
+    rows = [["Metadata_Batch", "Metadata_Plate", "Metadata_Well", "Metadata_Site", *places]]
+    for site in sites:
+        images = [cell for channel in CHANNELS for cell in (image_name(site, channel), f"{IMAGES}/")]
+        rows.append([plate.batch, site.plate, site.well, str(site.site), *images])
+    return "".join(",".join(row) + "\n" for row in rows)
 
 
 def _truth_lines(sites: Sequence[Site]) -> Iterator[bytes]:
@@ -323,6 +345,6 @@ def read_truth(path: Path) -> tuple[Site, ...]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Draw the small plate's images and its truth.csv.")
+    parser = argparse.ArgumentParser(description="Draw the small plate's images and its tables.")
     parser.add_argument("folder", type=Path)
     write_plate(SMALL_PLATE, parser.parse_args().folder)

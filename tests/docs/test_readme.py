@@ -17,7 +17,7 @@ from cellpainting.cli.main import cpb
 from cellpainting.errors import InvalidRequest
 from cellpainting.jobs import parse_message
 from cellpainting.ledger import Cause, State
-from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
+from tests.conftest import DATA, LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 from tests.local.conftest import LocalUp, start_local_up
 from tests.worker.jump.small_jump import serving_gallery, serving_release
 from tests.worker.profiled_plates import platemap_text, write_backend
@@ -44,7 +44,7 @@ LOOK_AT_TEMPLATES = ("cdk ls", "cdk synth --quiet")
 SET_CELLPROFILER = "export CELLPROFILER=$PWD/.cellprofiler/bin/cellprofiler"
 LOCAL_RUN = "cpb local run "
 # How the blocks of these sections begin.
-WHOLE_PLATE, INGEST, PROFILE = "cpb preflight ", "cpb ingest ", "cpb profile "
+WHOLE_PLATE, ONE_STAGE, PROFILE = "cpb preflight ", "cpb submit ", "cpb profile "
 OWN_CLUSTER, JUMP = SET_CELLPROFILER, "cpb jump metadata "
 WITH_AWS = ("aws ", "JOB_LOGS=", "export AWS_BUCKET=", "export SQS_URL=")
 
@@ -85,7 +85,7 @@ def shell(script: list[str], folder: Path, environment: dict[str, str] | None = 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
     handled = NEEDS_AN_ACCOUNT | set(RUN_ELSEWHERE) | set(LOOK_AT_TEMPLATES) | {SET_PATH}
-    for first in (WHOLE_PLATE, INGEST, PROFILE, OWN_CLUSTER, JUMP):
+    for first in (WHOLE_PLATE, ONE_STAGE, PROFILE, OWN_CLUSTER, JUMP):
         handled |= set(block_of(first))
     unknown = [one for one in commands() if one not in handled and not one.startswith((LOCAL_RUN, *WITH_AWS))]
     assert unknown == []
@@ -113,8 +113,11 @@ def reader(tmp_path: Path) -> Path:
         write_site(tmp_path / name / "images", "A01")
         (tmp_path / name / pipeline).write_bytes(SPOTS_PIPELINE.read_bytes())
     (tmp_path / "my_plate" / "analysis_load_data.cppipe").write_bytes(LOAD_DATA_PIPELINE.read_bytes())
+    (tmp_path / "my_plate" / "illumination.cppipe").write_bytes((DATA / "illum_load_data.cppipe").read_bytes())
+    (tmp_path / "my_plate" / "platemap.txt").write_bytes(platemap_text())
     write_load_data(tmp_path / "my_plate" / "load_data.csv", Path("plate1/images"), [("P1", "A01", "1")])
-    for name, request in zip(("plate1.json", "plate.json"), blocks(README, "json"), strict=True):
+    _, *own_requests = blocks(README, "json")
+    for name, request in zip(("plate1.json", "whole.json", "plate.json"), own_requests, strict=True):
         (tmp_path / name).write_text(request)
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     return tmp_path
@@ -156,17 +159,31 @@ def test_aws_commands_work_against_the_local_cloud(reader: Path, up: LocalUp) ->
 
 @pytest.mark.cellprofiler
 def test_whole_plate_is_checked_sent_watched_and_sent_again(reader: Path, up: LocalUp) -> None:
+    brightness = {"A01": 190, "A02": 150, "A03": 110}  # features that no well differs in are not selected
+    for well, light in brightness.items():
+        write_site(reader / "my_plate" / "images", well, brightness=light)
+    wells = [("P1", well, "1") for well in brightness]
+    write_load_data(reader / "my_plate" / "load_data.csv", Path("plate1/images"), wells)
     preflight, submit, *later = block_of(WHOLE_PLATE)
     upload, *_ = block_of("aws s3 sync my_plate")
     printed = shell([upload, preflight, submit], reader, up.variables)
-    (run,) = parse_message((reader / "plate.json").read_text())
+    (run,) = parse_message((reader / "whole.json").read_text())
     assert printed.splitlines()[-1] == run.run_id
     printed = shell(later, reader, up.variables)
-    assert f"{run.run_id}: complete, 1 image sets" in printed
+    assert f"{run.run_id}: complete, 3 image sets" in printed
     assert "no shard failed" in printed
     assert "nothing to send again" in printed
+    assert (up.folder / run.job.output / "reports" / "batch1" / "P1.html").exists()
+
+
+@pytest.mark.cellprofiler
+def test_one_stage_of_a_plate_is_measured_and_ingested(reader: Path, up: LocalUp) -> None:
+    upload, *_ = block_of("aws s3 sync my_plate")
+    printed = shell([upload, *block_of(ONE_STAGE)], reader, up.variables)
+    (run,) = parse_message((reader / "plate.json").read_text())
+    assert f"{run.run_id}: complete, 1 image sets" in printed
     assert (up.folder / run.job.output / "P1" / "analysis" / "P1-A01-1" / "Image.csv").exists()
-    assert "P1: image sets: 1 done" in shell(block_of(INGEST), reader, up.variables)
+    assert "P1: image sets: 1 done" in printed
     assert (reader / "backend" / "P1" / "P1.sqlite").exists()
 
 
@@ -338,6 +355,11 @@ def test_links_between_pages_resolve(page: Path) -> None:
     assert broken == []
 
 
+def test_message_that_readme_shows_is_the_one_that_the_demo_sends() -> None:
+    shown, *_ = blocks(README, "json")
+    assert shown == (REPOSITORY / "examples" / "small_plate" / "request.json").read_text()
+
+
 def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
     text = README.read_text()
     assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == [
@@ -345,5 +367,5 @@ def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
         "docs/images/demo_page.png",
     ]
     assert "262 cells counted, 262 drawn" in text
-    for request in blocks(README, "json"):
+    for request in blocks(README, "json")[1:]:
         assert json.loads(request)["output"].startswith("results/")  # not inside the mounted folder

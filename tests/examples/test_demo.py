@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,10 +16,11 @@ from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.ledger import State
 from examples.small_plate.contact_sheet import Tile, draw_sheet
 from examples.small_plate.demo import MeasuredSite, difference, signed
-from examples.small_plate.make_images import read_truth
+from examples.small_plate.make_images import CHANNELS, SMALL_PLATE, VIGNETTING, read_truth
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "examples" / "small_plate" / "demo.py"
+PAGE = "workspace/reports/small_batch/SmallPlate.html"
 MAX_PICTURE_BYTES = 400_000  # what a README should load
 
 
@@ -50,34 +51,50 @@ def demo(tmp_path_factory: pytest.TempPathFactory, cellprofiler: CellProfiler) -
 
 
 @pytest.mark.cellprofiler
-def test_demo_counts_the_cells_that_were_drawn_and_accounts_for_every_site(
-    demo: tuple[Path, str], cellprofiler: CellProfiler
-) -> None:
-    tmp_path, first = demo
-    truth = {(site.well, str(site.site)): site.cells for site in read_truth(tmp_path / "plate" / "truth.csv")}
-    rows = read_rows(tmp_path / "results/row_A/Image.csv") + read_rows(tmp_path / "results/row_B/Image.csv")
+def test_one_message_counts_the_cells_that_were_drawn_and_ends_in_the_page(demo: tuple[Path, str]) -> None:
+    folder, first = demo
+    truth = {(site.well, str(site.site)): site.cells for site in read_truth(folder / "plate" / "truth.csv")}
+    rows = [row for path in analysis_of(folder).glob("*/Image.csv") for row in read_rows(path)]
     counted = {(row["Metadata_Well"], row["Metadata_Site"]): float(row["Count_Nuclei"]) for row in rows}
     assert counted.keys() == truth.keys()
     assert sum(abs(counted[site] - truth[site]) for site in truth) <= 0.02 * sum(truth.values())
 
-    runs = [tmp_path / "cloud" / "bucket" / "runs" / f"small-plate-row-{row}" for row in "AB"]
-    states = {(row["well"], row["site"]): row["state"] for run in runs for row in read_rows(run / "ledger.csv")}
+    run = folder / "cloud" / "bucket" / "runs" / "small-plate"
+    states = {(row["well"], row["site"]): row["state"] for row in read_rows(run / "ledger.csv")}
     assert states == {site: "no_cells" if site[0] == "B03" else "done" for site in truth}
-    summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
-    assert all(summary["complete"] for summary in summaries)
-    assert [summary["states"] for summary in summaries] == [
-        {state.value: Counter(states[site] for site in states if site[0][0] == row)[state] for state in State}
-        for row in "AB"
-    ]
-    _check_picture(tmp_path)
-    page = tmp_path / "SmallPlate.html"
-    assert first.splitlines()[-1].endswith("Look at SmallPlate.html")
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["complete"]
+    stages = {name: stage["state"] for name, stage in summary["stages"]["SmallPlate"].items()}
+    assert stages == dict.fromkeys(("illumination", "analysis", "backend", "profiles", "report"), "complete")
+    _check_picture(folder)
+    page = folder / PAGE
+    assert first.splitlines()[-1].endswith(f"Look at {PAGE}")
     assert page.read_text().count("data:image/jpeg;base64,") == 6  # a picture of each well
     assert "SmallPlate: good" in first
 
-    second = run_demo(tmp_path, cellprofiler)
-    assert second.count("nothing was submitted") == 2
+
+@pytest.mark.cellprofiler
+def test_a_repeated_demo_does_no_work_again_and_tells_the_same(
+    demo: tuple[Path, str], cellprofiler: CellProfiler
+) -> None:
+    folder, first = demo
+    done = manifests(folder)
+    assert len(done) == 6  # two of the analysis
+    second = run_demo(folder, cellprofiler)
+    assert second.count("nothing was submitted") == 1
     assert table_of(second) == table_of(first)
+    assert manifests(folder) == done
+
+
+@pytest.mark.cellprofiler
+def test_illumination_functions_take_most_of_the_vignetting_away(demo: tuple[Path, str]) -> None:
+    y, x = np.ogrid[-1 : 1 : SMALL_PLATE.size_px * 1j, -1 : 1 : SMALL_PLATE.size_px * 1j]
+    light = 1 - VIGNETTING * (y**2 + x**2) / 2
+    functions = sorted((demo[0] / "workspace" / "illum").rglob("*.npy"))
+    assert {path.name for path in functions} == {f"SmallPlate_Illum{channel}.npy" for channel in CHANNELS}
+    for path in functions:
+        left = light / np.load(path)
+        assert left.std() / left.mean() < 0.5 * light.std() / light.mean()
 
 
 @pytest.mark.cellprofiler
@@ -86,12 +103,15 @@ def test_what_the_demo_measured_becomes_backends_in_the_same_cloud_and_what_was_
 ) -> None:
     cloud = tmp_path / "cloud"
     shutil.copytree(demo[0] / "cloud", cloud)
-    cut = cloud / "bucket" / "examples" / "small_plate" / "results" / "row_A" / "Nuclei.csv"
+    runs, backend = cloud / "bucket" / "runs", cloud / "bucket" / "backend"
+    prefix = "examples/small_plate/workspace/analysis/small_batch/SmallPlate/analysis"
+    cut = cloud / "bucket" / prefix / "SmallPlate-A01-1" / "Nuclei.csv"
     cut.write_bytes(cut.read_bytes()[:-200])
     common = {"job_type": "build_backend", "output": "backend", "plate": "SmallPlate"}
+    analysis = "runs/small-plate--SmallPlate--analysis"
     requests = [
-        {**common, "run": "by-prefix", "analysis": "examples/small_plate/results", "batch": "both_rows"},
-        {**common, "run": "by-run", "analysis": "runs/small-plate-row-B", "batch": "row_B", "aggregate": "median"},
+        {**common, "run": "by-prefix", "analysis": prefix, "batch": "by_prefix"},
+        {**common, "run": "by-run", "analysis": analysis, "batch": "by_run", "aggregate": "median"},
     ]
     (tmp_path / "requests.json").write_text(json.dumps(requests))
     ended = subprocess.run(
@@ -101,32 +121,41 @@ def test_what_the_demo_measured_becomes_backends_in_the_same_cloud_and_what_was_
         text=True,
         check=False,
     )
-    assert ended.returncode == 1, ended.stdout + ended.stderr  # one of them is not complete
-    runs, backend = cloud / "bucket" / "runs", cloud / "bucket" / "backend"
-    states = {run: json.loads((runs / run / "summary.json").read_text())["states"] for run in ("by-prefix", "by-run")}
-    assert {state: count for state, count in states["by-prefix"].items() if count} == {
-        "input_damaged": 6,
-        "no_cells": 2,
-        "done": 4,
-    }
-    assert {state: count for state, count in states["by-run"].items() if count} == {"no_cells": 2, "done": 4}
-    page = (backend / "both_rows" / "SmallPlate" / "SmallPlate_ingest.html").read_text()
-    assert "row_A/Nuclei.csv" in page
-    assert "fields, the header has" in page
-    wells = read_rows(backend / "both_rows" / "SmallPlate" / "SmallPlate.csv")
-    assert [(well["Metadata_Well"], well["Metadata_Site_Count"]) for well in wells] == [
-        (f"{row}0{column}", "2") for row in "AB" for column in (1, 2, 3)
-    ]
-    cells = sum(int(well["Metadata_Object_Count"]) for well in wells)
-    assert cells == sum(float(row["Count_Cells"]) for row in read_rows(cut.with_name("Image.csv"))) + sum(
-        int(well["Metadata_Object_Count"]) for well in read_rows(backend / "row_B" / "SmallPlate" / "SmallPlate.csv")
-    )
-    assert wells[-1]["Metadata_Object_Count"] == "0"
+    assert ended.returncode == 1, ended.stdout + ended.stderr  # neither of them is complete
+    signs = ("fields, the header has", "when it was listed")  # a run knows how large its files were
+    for request, sign in zip(requests, signs, strict=True):
+        states = json.loads((runs / request["run"] / "summary.json").read_text())["states"]
+        assert {state: count for state, count in states.items() if count} == {
+            "input_damaged": 1,
+            "no_cells": 2,
+            "done": 9,
+        }
+        page = (backend / request["batch"] / "SmallPlate" / "SmallPlate_ingest.html").read_text()
+        assert "SmallPlate-A01-1/Nuclei.csv" in page
+        assert sign in page
+        wells = read_rows(backend / request["batch"] / "SmallPlate" / "SmallPlate.csv")
+        assert [(well["Metadata_Well"], well["Metadata_Site_Count"]) for well in wells] == [
+            (f"{row}0{column}", "2") for row in "AB" for column in (1, 2, 3)
+        ]
+        cells = sum(float(row["Count_Cells"]) for path in cut.parents[1].glob("*/Image.csv") for row in read_rows(path))
+        assert sum(int(well["Metadata_Object_Count"]) for well in wells) == cells
+        assert wells[-1]["Metadata_Object_Count"] == "0"
+
+
+def analysis_of(folder: Path) -> Path:
+    """The folder that has one of each site."""
+    return folder / "workspace" / "analysis" / "small_batch" / "SmallPlate" / "analysis"
+
+
+def manifests(folder: Path) -> dict[str, bytes]:
+    """What the jobs of all stages wrote last: another of any of them says other seconds."""
+    runs = folder / "cloud" / "bucket" / "runs"
+    return {str(path.relative_to(runs)): path.read_bytes() for path in runs.glob("*/shards/*.json")}
 
 
 def table_of(text: str) -> str:
-    """What follows the table's title, without what is told of the backend and the profiles that are there already."""
-    return text.partition("What ran")[2].partition("cpb ingest")[0]
+    """What follows the table's title, but for the seconds at the end."""
+    return text.partition("What was counted")[2].rpartition("\n")[0].rpartition("\n")[0]
 
 
 def _check_picture(folder: Path) -> None:

@@ -8,14 +8,18 @@ import pytest
 import tifffile
 from scipy.ndimage import label
 
+from cellpainting.load_data.places import Places
+from cellpainting.load_data.read_csv import read_csv
 from examples.small_plate.make_images import (
     CHANNELS,
     CONTROL,
     EMPTY,
+    LOAD_DATA,
     PLATEMAP,
     SMALL_PLATE,
     TREATED,
     TRUTH,
+    VIGNETTING,
     Cell,
     Plate,
     draw_site,
@@ -99,19 +103,39 @@ def test_written_plate_is_read_back_and_left_untouched_the_second_time(tmp_path:
     assert read_truth(tmp_path / TRUTH) == sites == write_plate(plate, tmp_path)
     assert [path.stat().st_mtime_ns for path in files] == dates
     assert [str(path.relative_to(tmp_path)) for path in files] == sorted(
-        [f"images/row_{w[0]}/SmallPlate_{w}_s1_{c}.tif" for w in ("A01", "B02") for c in CHANNELS] + [PLATEMAP, TRUTH]
+        [f"images/SmallPlate_{w}_s1_{c}.tif" for w in ("A01", "B02") for c in CHANNELS] + [LOAD_DATA, PLATEMAP, TRUTH]
     )
     platemap = (tmp_path / PLATEMAP).read_text().splitlines()
     assert platemap[:2] == ["well_position\ttreatment\tcontrol_type", "A01\ttreated\ttrt"]
     assert [(site.well, site.cells > 0) for site in sites] == [("A01", True), ("B02", False)]
     image = draw_site(plate, "A01", 1)[1]["Mito"]
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "images/row_A/SmallPlate_A01_s1_Mito.tif"), image)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "images/SmallPlate_A01_s1_Mito.tif"), image)
+
+
+def test_load_data_names_every_image_relative_to_the_plate_s_folder(tmp_path: Path, two_wells: Plate) -> None:
+    write_plate(few(two_wells), tmp_path)
+    content = (tmp_path / LOAD_DATA).read_bytes()
+    table = read_csv(content, LOAD_DATA, Places.of("s3://bucket/", base="anywhere"))
+    images = {place for row in table.rows for place in table.images(row)}
+    assert images == {f"anywhere/images/{path.name}" for path in (tmp_path / "images").iterdir()}
+    sites = [dict(zip(table.positions, row, strict=True)) for row in table.rows]
+    assert [site["Metadata_Well"] for site in sites] == ["A01", "B02"]
+    assert {(site["Metadata_Batch"], site["Metadata_Plate"]) for site in sites} == {("small_batch", "SmallPlate")}
+    assert [name for name in table.positions if name.startswith("URL_")] == [f"URL_Orig{c}" for c in CHANNELS]
+
+
+def test_a_corner_gets_less_light_than_the_middle_by_what_is_stated(two_wells: Plate) -> None:
+    even = replace(two_wells, optics=replace(two_wells.optics, vignetting=0.0))
+    for channel, image in draw_site(two_wells, "B02", 1)[1].items():
+        light = image / draw_site(even, "B02", 1)[1][channel].mean()
+        corner, middle = light[:20, :20].mean(), light[118:138, 118:138].mean()
+        assert corner / middle == pytest.approx(1 - VIGNETTING, abs=0.07)  # the patch is not all in the corner
 
 
 def test_a_file_that_was_changed_is_drawn_again(tmp_path: Path, two_wells: Plate) -> None:
     plate = few(two_wells)
     write_plate(plate, tmp_path)
-    changed = tmp_path / "images/row_A/SmallPlate_A01_s1_DNA.tif"
+    changed = tmp_path / "images/SmallPlate_A01_s1_DNA.tif"
     good = changed.read_bytes()
     changed.write_bytes(good[:-100])
     write_plate(plate, tmp_path)

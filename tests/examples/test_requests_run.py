@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -19,12 +20,14 @@ from cellpainting.jobs import (
     Job,
     MakeProfiles,
     MakeReport,
+    ProcessPlate,
     RunCellProfiler,
     parse_message,
 )
 from cellpainting.jobs.make_profiles import PlateProfiles
 from cellpainting.ledger import read_ledger
 from cellpainting.storage import FolderStorage
+from examples.small_plate.make_images import CONTROL, LOAD_DATA, SMALL_PLATE, write_plate
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
 from tests.worker.profiled_plates import WELLS, barcodes_text, external_text, platemap_text, write_backend
 
@@ -43,9 +46,11 @@ def write_inputs(bucket: Path, job: Job) -> None:
         write_measurements(bucket, job)
     elif isinstance(job, MakeProfiles):
         assert isinstance(job.wanted, PlateProfiles)
-        write_plate(bucket, job.wanted)
+        write_profiled_plate(bucket, job.wanted)
     elif isinstance(job, MakeReport):
         write_backend((bucket / str(job.backend)).parents[1], job.plate, job.batch)
+    elif isinstance(job, ProcessPlate):
+        write_drawn_plate(bucket, job)
     else:
         assert isinstance(job, RunCellProfiler)
         write_measured_inputs(bucket, job)
@@ -61,6 +66,28 @@ def write_measured_inputs(bucket: Path, job: RunCellProfiler) -> None:
         return
     told, images = job.path_remap[0] if job.path_remap else (f"{MOUNT}/{job.input}/images", f"{job.input}/images")
     write_images(bucket, job.load_data, told, images)
+
+
+def write_drawn_plate(bucket: Path, job: ProcessPlate) -> None:
+    """A plate of two sites, drawn and measured as the shipped one is; any pipeline does as its quality control."""
+    (source,), ((told, images),) = job.sources, job.cellprofiler.path_remap
+    few = replace(CONTROL, cells=4)
+    wells = tuple((well, few) for well in WELLS[: len(IMAGE_SETS)])
+    drawn = replace(SMALL_PLATE, name=str(source.plate), wells=wells, sites=1, size_px=256)
+    write_plate(drawn, bucket / "drawn")
+    load_data = (bucket / "drawn" / LOAD_DATA).read_text().replace(",images/", f",{told}")
+    shutil.move(bucket / "drawn" / "images", bucket / images)
+    shutil.rmtree(bucket / "drawn")
+    here = REPOSITORY / "examples" / "small_plate"
+    making, measuring = ((here / f"{name}.cppipe").read_bytes() for name in ("illumination", "analysis"))
+    inputs = [
+        (source.load_data, load_data.encode()),
+        *zip(job.pipelines.given, (making, making, measuring), strict=True),
+        (source.platemap, platemap_text()),
+        (job.treatments.external_metadata, external_text()),
+    ]
+    for key, content in inputs:
+        FolderStorage(bucket).write(str(key), content)
 
 
 def write_images(bucket: Path, load_data: str, told: str, images: str) -> None:
@@ -86,7 +113,7 @@ def write_measurements(bucket: Path, job: BuildBackend) -> None:
         (bucket / job.ingest_config).write_text(names)
 
 
-def write_plate(bucket: Path, wanted: PlateProfiles) -> None:
+def write_profiled_plate(bucket: Path, wanted: PlateProfiles) -> None:
     """A backend, what is in its wells, and what is known of that."""
     backend = bucket / wanted.backend
     write_backend(backend.parents[1], wanted.plate, wanted.batch)
@@ -99,6 +126,8 @@ def result_of(job: Job) -> str:
     """A file that a request leaves, below its output; of a page, that is the file itself."""
     if isinstance(job, MakeReport):
         return ""
+    if isinstance(job, ProcessPlate):
+        return f"reports/{job.sources[0].batch}/{job.sources[0].plate}.html"
     if isinstance(job, BuildBackend):
         return f"{job.batch}/{job.plate}/{job.plate}.sqlite"
     if isinstance(job, MakeProfiles):

@@ -121,7 +121,7 @@ def test_recipe_that_hangs_is_stopped_with_all_that_it_started(fields: Fields, s
     text = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print('child', child.pid, flush=True)\n"
+        "print('child', child.pid)\n"
         f"time.sleep(60)\n{PROCESS}    pass\n"
     )
     begun = time.monotonic()

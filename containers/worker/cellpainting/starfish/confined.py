@@ -27,7 +27,8 @@ TASK, REPORT = "task.json", "report.json"
 MOST_REPORT_BYTES = 2**16
 MOST_LINE = 2**16  # characters; what is longer is cut in pieces
 SET_DUMPABLE = 4
-QUIET = {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1"}  # no windows, and no bars of progress in the log
+# No windows, no bars of progress in the log, and each line there at once: what is killed prints no more.
+FOR_THE_LOG = {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
 # What this process itself takes of a container's memory, in MiB: boto3 and the tiles on their way.
 WORKER_MIB = 192
 LOOK_S = 0.05  # how often it is looked whether a process has ended
@@ -84,7 +85,7 @@ def run_confined(
     started = time.monotonic()
     process = subprocess.Popen(
         [str(starfish.python), str(INSIDE / script), TASK],
-        env={**environment(work), **QUIET},
+        env={**environment(work), **FOR_THE_LOG},
         cwd=work,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
