@@ -225,7 +225,7 @@ def nothing_pending(job: Job) -> str:
 
 def told_stages(submitted: list[str]) -> str:
     """Which stages were submitted, in a sentence."""
-    return f"submitted {_listed(submitted)}" if submitted else "no other stage was to be submitted"
+    return f"submitted {_listed(submitted)}" if submitted else "no stage had to be submitted"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,24 +6,27 @@ import json
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
+from cellpainting.dispatch.plan_record import PlanRecord
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Submission
-from cellpainting.errors import MissingInput
 from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.jobs.stage import Stage
-from cellpainting.ledger.approval import is_approved
+from cellpainting.ledger.approval import why_not_approved
+from cellpainting.ledger.blocked import mark_blocked, why_blocked
 from cellpainting.ledger.reader import read_ledger
-from cellpainting.ledger.readiness import why_incomplete
+from cellpainting.ledger.readiness import why_not_ready
 from cellpainting.ledger.stage_record import StageRecord, read_stage_record
 
 if TYPE_CHECKING:
     from dispatcher import Dispatcher
 
+NOT_SUBMITTED = "it has not been submitted yet"
 PLATES = 16  # plates, or stages, that are looked at side by side
 
 
@@ -70,6 +73,8 @@ class Stages:
     def submit(self, keys: RunKeys, plates: Collection[str], origin: str) -> list[str]:
         """Submit all that is to be done of some plates, as their plans say; returns the runs that were submitted.
 
+        What is to be done is marked first: if this dispatch dies, the end of an earlier stage goes on with it.
+
         Raises
         ------
         ClaimedByAnother
@@ -79,7 +84,10 @@ class Stages:
 
         def submit(plate: str) -> list[str]:
             found = [self._find(stage) for stage in record.of_plate(plate)]
-            wanted = {one.stage.run_id for one in found if not one.is_submitted_for(origin)}
+            wanted = {one.stage.run_id for one in found if not one.is_submitted_for(origin) and self._pending(one.run)}
+            for one in found:
+                if one.stage.run_id in wanted and not one.alive:
+                    mark_blocked(one.run.keys, NOT_SUBMITTED, self._storage)
             return list(self._submit(found, wanted, origin))
 
         with ThreadPoolExecutor(PLATES) as dispatchers:
@@ -102,48 +110,39 @@ class Stages:
         alive = {one.stage.run_id: one.alive for one in found}
         for one in found:
             run_id, keys = one.stage.run_id, one.run.keys
-            plan = read_plan_record(keys, self._storage)
-            shards = from_ranges(plan.pending) if plan else ()
-            if alive[run_id] or run_id not in wanted or plan is None or not shards:
+            plan = self._pending(one.run)
+            if alive[run_id] or run_id not in wanted or plan is None:
                 continue
             if reason := self._why_not(one.stage, alive):
-                self._storage.write(keys.blocked, reason.encode())
+                mark_blocked(keys, reason, self._storage)
                 continue
             depends_on = tuple(job_id for before in _waits_for(one.stage) for job_id in alive.get(before, ()))
+            shards = from_ranges(plan.pending)
             work = self._dispatcher.measuring(one.run.job, origin, shards, plan.largest_shard_groups)
             submission = self._dispatcher.submit(one.run, one.number, replace(work, depends_on=depends_on))
-            self._unblock(keys)
+            mark_blocked(keys, "", self._storage)
             alive[run_id] = submission.job_ids
             yield run_id
 
     def _why_not(self, stage: Stage, alive: dict[str, tuple[str, ...]]) -> str:
         """Why a stage cannot be submitted now; empty if all that it needs is complete, or on its way."""
-        for need in stage.needs:
-            reason = "" if alive.get(need) else why_incomplete(read_ledger(self._storage, need), stage.allow_missing)
-            if reason:
-                return reason
-        if stage.is_gated and (any(alive.get(one) for one in stage.after) or not is_approved(stage, self._storage)):
-            return (
-                f"it waits for approval: look at what {' and '.join(stage.after)} made, then 'cpb approve {stage.of}'"
-            )
-        return ""
+        left = replace(stage, needs=tuple(need for need in stage.needs if not alive.get(need)))
+        reason = why_not_ready(left, partial(read_ledger, self._storage))
+        at_work = [run_id for run_id in stage.after if alive.get(run_id)]
+        if not reason and stage.is_gated and at_work:
+            return f"nobody can approve of {' and '.join(at_work)} yet"
+        return reason or why_not_approved(stage, self._storage)
+
+    def _pending(self, run: RunRecord) -> PlanRecord | None:
+        """The plan of a stage, if a shard of it is to be done."""
+        plan = read_plan_record(run.keys, self._storage)
+        return plan if plan and plan.pending else None
 
     def _has_not_started(self, found: StageRun) -> bool:
         """Whether a stage was never submitted, was marked as blocked, or waited for a job that failed."""
-        if not found.submissions or self._is_blocked(found.run.keys):
+        if not found.submissions or why_blocked(found.run.keys, self._storage):
             return True
         return self._jobs.blocked(found.submissions[-1].job_ids)
-
-    def _is_blocked(self, keys: RunKeys) -> bool:
-        try:
-            return bool(self._storage.read(keys.blocked))
-        except MissingInput:
-            return False
-
-    def _unblock(self, keys: RunKeys) -> None:
-        """Empty the mark: who dispatches need not be allowed to delete."""
-        if self._is_blocked(keys):
-            self._storage.write(keys.blocked, b"")
 
     def _find(self, stage: Stage) -> StageRun:
         document = json.loads(self._storage.read(RunKeys(stage.run_id).request))

@@ -264,6 +264,27 @@ class TestSentAgain:
         done.set_status(done.jobs[0]["jobId"], "RUNNING")
         assert self.submitted(done) == [f"P2--{stage}" for stage in CHAIN]
 
+    def test_dispatch_that_dies_half_way_is_completed_by_the_end_of_what_it_had_submitted(
+        self, done: Cloud, ends: JobEnds, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done.storage.write("p/illum.cppipe", ILLUMINATION + b"\n")
+        submit = done.dispatcher.submitter.submit
+
+        def die_at_analysis(keys: RunKeys, *rest: Any) -> Any:
+            if keys.run_id.endswith("analysis"):
+                raise ConnectionError("the function was stopped")
+            return submit(keys, *rest)
+
+        monkeypatch.setattr(done.dispatcher.submitter, "submit", die_at_analysis)
+        with pytest.raises(ConnectionError):
+            done.dispatch(request(), "m2")
+        monkeypatch.undo()
+        (illumination,) = new_jobs(done, len(CHAIN)).values()
+        assert "under way" in done.dispatch(request(), "m2")
+        do_stage(done, "illumination")
+        end(done, ends, illumination)
+        assert list(new_jobs(done, len(CHAIN) + 1)) == [f"P1--{stage}" for stage in CHAIN[1:]]
+
     def test_run_of_that_name_with_another_output_is_refused(self, done: Cloud) -> None:
         with pytest.raises(InvalidField, match="did something else"):
             done.dispatcher.check(request(output="p/elsewhere"))

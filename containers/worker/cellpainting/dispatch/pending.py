@@ -37,8 +37,8 @@ def find_pending(
 
     A request with `force` needs all, one with `redrive` those with an image set of such a cause. Downloads, backends,
     profiles, pages and merged fields that are asked for again need all, too: their worker looks at each file that it
-    left, or at what that was made from. As stages they need a job only if that has changed. A stage that could not start
-    needs all, for only a start takes the mark away. `cellprofiler_version` is starfish's where fields are decoded.
+    left, or at what that was made from. As stages they need a job only if that has changed. A stage that could not
+    start needs all, for only a start takes the mark away. `cellprofiler_version` is starfish's for fields of view.
 
     Raises
     ------
