@@ -143,6 +143,21 @@ def do_all(cloud: Cloud, ends: JobEnds, jobs: Mapping[str, Mapping[str, Any]], p
             end(cloud, ends, jobs[f"{plate}--{stage}"])
 
 
+def dispatch_until(cloud: Cloud, stage: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dispatch a message, and let the function be stopped when it comes to a stage."""
+    submit = cloud.dispatcher.submitter.submit
+
+    def die_at_stage(keys: RunKeys, *rest: Any) -> Any:
+        if keys.run_id.endswith(stage):
+            raise ConnectionError("the function was stopped")
+        return submit(keys, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud.dispatcher.submitter, "submit", die_at_stage)
+        with pytest.raises(ConnectionError):
+            cloud.dispatch(request(), message)
+
+
 class TestSubmittedTogether:
     def test_every_stage_depends_on_the_jobs_of_those_that_it_needs(self, plates: Cloud) -> None:
         plates.dispatch(request(), "m1")
@@ -180,17 +195,7 @@ class TestSubmittedTogether:
     def test_dispatch_that_dies_half_way_is_completed_when_the_message_comes_again(
         self, plates: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        submit = plates.dispatcher.submitter.submit
-
-        def die_at_backend(keys: RunKeys, *rest: Any) -> Any:
-            if keys.run_id.endswith("backend"):
-                raise ConnectionError("the function was stopped")
-            return submit(keys, *rest)
-
-        monkeypatch.setattr(plates.dispatcher.submitter, "submit", die_at_backend)
-        with pytest.raises(ConnectionError):
-            plates.dispatch(request(), "m1")
-        monkeypatch.undo()
+        dispatch_until(plates, "backend", "m1", monkeypatch)
         assert list(new_jobs(plates)) == ["P1--illumination", "P1--analysis"]
         ended = new_jobs(plates)
         for stage in ("illumination", "analysis"):
@@ -268,17 +273,7 @@ class TestSentAgain:
         self, done: Cloud, ends: JobEnds, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         done.storage.write("p/illum.cppipe", ILLUMINATION + b"\n")
-        submit = done.dispatcher.submitter.submit
-
-        def die_at_analysis(keys: RunKeys, *rest: Any) -> Any:
-            if keys.run_id.endswith("analysis"):
-                raise ConnectionError("the function was stopped")
-            return submit(keys, *rest)
-
-        monkeypatch.setattr(done.dispatcher.submitter, "submit", die_at_analysis)
-        with pytest.raises(ConnectionError):
-            done.dispatch(request(), "m2")
-        monkeypatch.undo()
+        dispatch_until(done, "analysis", "m2", monkeypatch)
         (illumination,) = new_jobs(done, len(CHAIN)).values()
         assert "under way" in done.dispatch(request(), "m2")
         do_stage(done, "illumination")

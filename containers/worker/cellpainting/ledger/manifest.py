@@ -58,9 +58,9 @@ class GroupResult:
 class Manifest:
     """Everything needed to trust a shard's results, or to see why there are none.
 
-    `pipeline`, `plugins` and `cellprofiler_version` hold for every group (of decoded fields of view they are recipe and
-    version of starfish); `seconds` is wall time of the shard's last
-    attempt; `reason` tells why the shard failed before its groups could be run, and is empty otherwise.
+    `pipeline`, `plugins` and `cellprofiler_version` hold for every group; of decoded fields of view they are the recipe
+    and starfish's version. `seconds` is wall time of the shard's last attempt; `reason` tells why the shard failed
+    before its groups could be run, and is empty otherwise.
     """
 
     shard: int
