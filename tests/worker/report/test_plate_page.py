@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from cellpainting.ledger import Manifest
 from cellpainting.report.page_data import Group, Layer, PageData, Verdict
 from cellpainting.report.plate_page import plate_page
 from tests.worker.profiled_plates import BATCH, NEGATIVE, WELLS, platemap_text, write_backend
-from tests.worker.report.workspaces import RUN, Workspace, make_usual_profiles, make_workspace, record_run
+from tests.worker.report.workspaces import RUN, SIDE_PX, Workspace, make_usual_profiles, make_workspace, record_run
 
 FEATURE = "Nuclei_Texture_Contrast_DNA_3_00_256"
 
@@ -25,6 +26,11 @@ def page(workspace: Workspace) -> PageData:
     """The page of the plate that has everything."""
     (sources,) = workspace.plates(f"backend/{BATCH}/P1", runs=[RUN])
     return plate_page(sources, (FEATURE,))
+
+
+LINE = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
+LINE[3] = 255
+BLANK_WITH_A_LINE = cv2.imencode(".png", LINE)[1].tobytes()
 
 
 def layer(page: PageData, name: str) -> Layer:
@@ -165,6 +171,23 @@ def test_outlines_are_shown_whichever_run_of_a_plate_has_drawn_them(tmp_path: Pa
     (sources,) = workspace.plates(runs=["illumination", RUN])
     tiles = [tile for montage in plate_page(sources, ()).montages for tile in montage.tiles]
     assert {tile.about for tile in tiles} == {"outlines as the pipeline drew them"}
+
+
+@pytest.mark.parametrize("has_images", [True, False])
+def test_outlines_on_a_blank_image_are_shown_over_the_channels_if_these_are_there(
+    tmp_path: Path, has_images: bool
+) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1")
+    for item in list(workspace.bucket.list("results/outlines")):
+        workspace.bucket.write(item.key, BLANK_WITH_A_LINE)
+    if not has_images:
+        workspace.bucket.delete("images/P1_A01_s1_DNA.png")
+    (sources,) = workspace.plates(runs=[RUN])
+    tiles = {tile.well: tile for montage in plate_page(sources, ()).montages for tile in montage.tiles}
+    over = "outlines over 2 channels in false colours"
+    assert tiles["A01"].about == (over if has_images else "outlines as the pipeline drew them")
+    assert tiles["A02"].about == over
 
 
 def test_channels_are_laid_over_each_other_where_there_are_no_outlines(tmp_path: Path) -> None:

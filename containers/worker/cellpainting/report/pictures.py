@@ -26,6 +26,8 @@ SIDE_PX, JPEG_QUALITY = 320, 82  # about 20 kB
 WINDOW_PX = 540  # of a larger field, its middle: cells can be told apart
 DISPLAY_PERCENTILE = 0.5  # of pixels that are shown black, and as many full
 MOST_CHANNELS = 5
+DRAWN = "outlines as the pipeline drew them"
+BLANK = 0.1  # of the pixels: lines take some hundredths, and images are dark, but not quite black, between cells
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,31 @@ class Picture:
 
     def draw(self) -> tuple[str, str] | None:
         """The picture as a data: URI and what is seen on it; None if its files are not there, or damaged."""
-        with suppress(MissingInput, DamagedImage):
+        outlines = self._outlines()
+        if outlines is not None and not _is_mostly_black(outlines):
+            return _data_uri(outlines), DRAWN
+        channels = self._channels()
+        if channels is None:
+            return None if outlines is None else (_data_uri(outlines), DRAWN)
+        pixels, seen = channels
+        if outlines is None or outlines.shape != pixels.shape:
+            return _data_uri(pixels), seen
+        lines = outlines.any(axis=2, keepdims=True)
+        return _data_uri(np.where(lines, outlines, pixels)), f"outlines over {seen}"
+
+    def _outlines(self) -> np.ndarray | None:
+        """The picture with outlines, in BGR, if there is one."""
+        with suppress(MissingInput):
             if self.outlined:
-                pixels = cv2.imdecode(np.frombuffer(self.storage.read(self.outlined), np.uint8), cv2.IMREAD_COLOR)
-                if pixels is not None:
-                    return _data_uri(pixels), "outlines as the pipeline drew them"
+                return cv2.imdecode(np.frombuffer(self.storage.read(self.outlined), np.uint8), cv2.IMREAD_COLOR)
+        return None
+
+    def _channels(self) -> tuple[np.ndarray, str] | None:
+        """The channels in one picture, in BGR, and what they are; None if one cannot be had."""
+        with suppress(MissingInput, DamagedImage):
             if self.images:
                 channels = {key: decode(self.storage.read(key)) for key in self.images[:MOST_CHANNELS]}
-                return _data_uri(_together(channels)), f"{len(channels)} channels in false colours"
+                return _together(channels), f"{len(channels)} channels in false colours"
         return None
 
 
@@ -64,13 +83,22 @@ def _picture(image_set: ImageSet, group: GroupResult, bucket: Storage) -> Pictur
     drawn = [file.key for file in group.outputs if _is_outlined(file.key)]
     if len(group.outcomes) > 1:
         drawn = [key for key in drawn if _names(PurePosixPath(key).stem, image_set)]
-    images = tuple(key for key in image_set.files.split(" | ") if key and "://" not in key)
+    images = tuple(key for key in image_set.files.split(" | ") if _is_picture(key) and "://" not in key)
     return Picture(image_set, bucket, min(drawn, default=None), images)
 
 
+def _is_picture(key: str) -> bool:
+    """Not an illumination function, which is an image of an image set, too."""
+    return PurePosixPath(key).suffix.lower() in PICTURES
+
+
 def _is_outlined(key: str) -> bool:
-    path = PurePosixPath(key)
-    return path.suffix.lower() in PICTURES and bool(OUTLINED.search("/".join(path.parts[-2:])))
+    return _is_picture(key) and bool(OUTLINED.search("/".join(PurePosixPath(key).parts[-2:])))
+
+
+def _is_mostly_black(pixels: np.ndarray) -> bool:
+    """Whether outlines were drawn on a blank image, which shows no cells."""
+    return bool(np.count_nonzero(pixels.any(axis=2)) < BLANK * pixels.shape[0] * pixels.shape[1])
 
 
 def _names(text: str, image_set: ImageSet) -> bool:
