@@ -85,6 +85,10 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 	@scripts/install_slurm.sh
 	@pytest -m slurm
 
+.PHONY: test-stages
+test-stages: setup ## take plates and experiments through all stages in a local cloud, and stop them on the way
+	@pytest -m stages tests/local
+
 .PHONY: test-plate
 test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages
 	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate

@@ -15,7 +15,7 @@ from tests.local.conftest import LocalUp
 from tests.local.test_plates import parents
 from tests.local.test_process_plate import put, states, summary_when
 
-pytestmark = pytest.mark.starfish
+pytestmark = [pytest.mark.starfish, pytest.mark.stages]
 
 EXAMPLE = REPOSITORY / "examples" / "starfish"
 FAILS_AT_ONE = """

@@ -16,7 +16,7 @@ from tests.local.conftest import LocalUp, wait_until
 from tests.local.test_messages import processes_of
 from tests.local.test_plates import parents
 
-pytestmark = pytest.mark.cellprofiler
+pytestmark = [pytest.mark.cellprofiler, pytest.mark.stages]
 
 CHAIN = ("illumination", "analysis", "backend", "profiles", "report")
 WELLS = {"A01": 150, "A02": 170, "A03": 190, "A04": 210}  # how bright the spots are
