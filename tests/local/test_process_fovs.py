@@ -50,6 +50,8 @@ def test_experiment_decodes_to_its_truth(cloud: LocalUp, tmp_path: Path) -> None
     summary = summary_when(cloud, "iss", bool)
     assert states(summary, "") == {"decode": "complete", "merge": "complete"}
     assert summary["states"]["done"] == summary["image_sets"] == 2
+    (decoding,) = parents(cloud.jobs("iss--decode"))
+    assert decoding["arrayProperties"]["size"] == 2
     results = cloud.folder / "iss" / "results"
     assert {path.name for path in results.glob("*.nc")} == {
         "fov_000_decoded.nc",
