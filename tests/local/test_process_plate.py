@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from cellpainting.jobs.stage import stage_run_id
@@ -119,11 +121,16 @@ def attempts(cloud: LocalUp, job: dict[str, Any]) -> list[dict[str, Any]]:
     return list(cloud.client("batch").describe_jobs(jobs=ids)["jobs"])
 
 
-def test_what_may_be_missing_holds_up_nothing(cloud: LocalUp, tmp_path: Path) -> None:
-    message = put_plates(cloud, tmp_path, "tolerant", "P1", allow_missing=0.3)
+def test_what_may_be_missing_holds_up_nothing_of_a_plate_that_a_job_has_planned(cloud: LocalUp, tmp_path: Path) -> None:
+    message = put_plates(cloud, tmp_path, "tolerant", "P1", allow_missing=0.3, load_data="tolerant/load_data.parquet")
+    table = pyarrow.csv.read_csv(tmp_path / "tolerant" / "load_data.csv")
+    pyarrow.parquet.write_table(table, tmp_path / "load_data.parquet")
+    put(cloud, tmp_path / "load_data.parquet", "tolerant/load_data.parquet")
     cloud.client("s3").delete_object(Bucket=cloud.bucket, Key="tolerant/images/P1_A04_s1_DNA.tif")
     cloud.send(message)
     summary = summary_when(cloud, "tolerant", lambda one: one["stages"]["P1"]["report"]["state"] == "complete")
+    (planning,) = cloud.jobs("tolerant-0")
+    assert planning["jobName"] == "tolerant-0-plan"
     assert summary["states"]["done"] == 3
     assert summary["causes"] == {"input_missing": 1}
     profiles = cloud.folder / "tolerant/workspace/profiles/B1/P1"
