@@ -86,8 +86,8 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 	@pytest -m slurm
 
 .PHONY: test-stages
-test-stages: setup ## take plates and experiments through all stages in a local cloud, and stop them on the way
-	@pytest -m stages tests/local
+test-stages: setup ## take the demo, plates and experiments through all stages in a local cloud, and stop them on the way
+	@pytest -m stages tests/local tests/examples
 
 .PHONY: test-plate
 test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages

@@ -51,6 +51,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, cellprofiler: CellProfiler) -
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.stages
 def test_one_message_counts_the_cells_that_were_drawn_and_ends_in_the_page(demo: tuple[Path, str]) -> None:
     folder, first = demo
     truth = {(site.well, str(site.site)): site.cells for site in read_truth(folder / "plate" / "truth.csv")}
@@ -74,6 +75,7 @@ def test_one_message_counts_the_cells_that_were_drawn_and_ends_in_the_page(demo:
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.stages
 def test_a_repeated_demo_does_no_work_again_and_tells_the_same(
     demo: tuple[Path, str], cellprofiler: CellProfiler
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_repeated_demo_does_no_work_again_and_tells_the_same(
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.stages
 def test_illumination_functions_take_most_of_the_vignetting_away(demo: tuple[Path, str]) -> None:
     y, x = np.ogrid[-1 : 1 : SMALL_PLATE.size_px * 1j, -1 : 1 : SMALL_PLATE.size_px * 1j]
     light = 1 - VIGNETTING * (y**2 + x**2) / 2
@@ -98,6 +101,7 @@ def test_illumination_functions_take_most_of_the_vignetting_away(demo: tuple[Pat
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.stages
 def test_what_the_demo_measured_becomes_backends_in_the_same_cloud_and_what_was_odd_is_on_the_page(
     demo: tuple[Path, str], tmp_path: Path
 ) -> None:
