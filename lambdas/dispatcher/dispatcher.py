@@ -177,14 +177,14 @@ class Dispatcher:
         at_work = self.stages.plates_at_work(run.keys)
         planned = self._plan_stages(run, job, at_work) if is_planned_here else None
         if planned is None and at_work:  # a job that plans could not tell which plates to leave alone
-            return Decision(run, f"this run is under way with {_listed(at_work)}; nothing was submitted")
+            return Decision(run, f"{_under_way(at_work)}; nothing was submitted")
         if planned is None:
             return Decision(run, number=number, work=self.planning(job, origin))
         if any(one.pending for one in planned):
             return Decision(run, stages=planned, origin=origin)
-        return Decision(
-            run, f"{_listed(at_work)} under way; {nothing_pending(job)}" if at_work else nothing_pending(job)
-        )
+        if at_work:
+            return Decision(run, f"{_under_way(at_work)}, and nothing else is to be done; nothing was submitted")
+        return Decision(run, nothing_pending(job))
 
     def _plan_stages(self, run: RunRecord, job: StagedJob, at_work: frozenset[str]) -> tuple[PlannedStage, ...] | None:
         versions = {name: runtime.version for name, runtime in self.settings.runtimes.items()}
@@ -226,6 +226,12 @@ def nothing_pending(job: Job) -> str:
 def told_stages(submitted: list[str]) -> str:
     """Which stages were submitted, in a sentence."""
     return f"submitted {_listed(submitted)}" if submitted else "no stage had to be submitted"
+
+
+def _under_way(plates: Iterable[str]) -> str:
+    """That a run has plates at work, or, where it is about none, that it is."""
+    named = _listed(sorted(filter(None, plates)))
+    return f"this run is under way with {named}" if named else "this run is under way"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -118,13 +118,8 @@ def test_what_the_demo_measured_becomes_backends_in_the_same_cloud_and_what_was_
         {**common, "run": "by-run", "analysis": analysis, "batch": "by_run", "aggregate": "median"},
     ]
     (tmp_path / "requests.json").write_text(json.dumps(requests))
-    ended = subprocess.run(
-        ["cpb", "local", "run", str(tmp_path / "requests.json"), "--data", str(cloud)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["cpb", "local", "run", str(tmp_path / "requests.json"), "--data", str(cloud)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr  # neither of them is complete
     signs = ("fields, the header has", "when it was listed")  # a run knows how large its files were
     for request, sign in zip(requests, signs, strict=True):

@@ -190,6 +190,16 @@ def test_outlines_on_a_blank_image_are_shown_over_the_channels_if_these_are_ther
     assert tiles["A02"].about == over
 
 
+def test_site_without_an_outline_stays_dark(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    record_run(workspace, "P1", wells=("A01",))
+    noise = cv2.imencode(".png", LINE // 50)[1].tobytes()
+    workspace.bucket.write("results/outlines/P1_A01_s1.png", noise)
+    (sources,) = workspace.plates(runs=[RUN])
+    ((tile,),) = (montage.tiles for montage in plate_page(sources, ()).montages)
+    assert tile.about == "outlines as the pipeline drew them"
+
+
 def test_channels_are_laid_over_each_other_where_there_are_no_outlines(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     record_run(workspace, "P1", outlines=False)

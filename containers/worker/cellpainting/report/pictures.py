@@ -27,7 +27,8 @@ WINDOW_PX = 540  # of a larger field, its middle: cells can be told apart
 DISPLAY_PERCENTILE = 0.5  # of pixels that are shown black, and as many full
 MOST_CHANNELS = 5
 DRAWN = "outlines as the pipeline drew them"
-BLANK = 0.1  # of the pixels: lines take some hundredths, and images are dark, but not quite black, between cells
+BLANK = 0.1  # of the pixels: lines take some hundredths, cells more
+DARK = 32  # of 255: noise between cells is
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Picture:
     def draw(self) -> tuple[str, str] | None:
         """The picture as a data: URI and what is seen on it; None if its files are not there, or damaged."""
         outlines = self._outlines()
-        if outlines is not None and not _is_mostly_black(outlines):
+        if outlines is not None and not _has_lines_only(outlines):
             return _data_uri(outlines), DRAWN
         channels = self._channels()
         if channels is None:
@@ -50,8 +51,7 @@ class Picture:
         pixels, seen = channels
         if outlines is None or outlines.shape != pixels.shape:
             return _data_uri(pixels), seen
-        lines = outlines.any(axis=2, keepdims=True)
-        return _data_uri(np.where(lines, outlines, pixels)), f"outlines over {seen}"
+        return _data_uri(np.where(_lines(outlines), outlines, pixels)), f"outlines over {seen}"
 
     def _outlines(self) -> np.ndarray | None:
         """The picture with outlines, in BGR, if there is one."""
@@ -96,9 +96,17 @@ def _is_outlined(key: str) -> bool:
     return _is_picture(key) and bool(OUTLINED.search("/".join(PurePosixPath(key).parts[-2:])))
 
 
-def _is_mostly_black(pixels: np.ndarray) -> bool:
-    """Whether outlines were drawn on a blank image, which shows no cells."""
-    return bool(np.count_nonzero(pixels.any(axis=2)) < BLANK * pixels.shape[0] * pixels.shape[1])
+def _has_lines_only(pixels: np.ndarray) -> bool:
+    """Whether outlines were drawn on a blank image, which shows no cells. Dark all over it stays as it is: channels
+    without a cell would be stretched until their noise shines.
+    """
+    return bool(0 < np.mean(_lines(pixels)) < BLANK)
+
+
+def _lines(pixels: np.ndarray) -> np.ndarray:
+    """Where a picture, in BGR, is not dark; its last axis has one value."""
+    brightest: np.ndarray = pixels.max(axis=2, keepdims=True)
+    return brightest > DARK
 
 
 def _names(text: str, image_set: ImageSet) -> bool:
