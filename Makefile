@@ -9,7 +9,7 @@ export UV
 # The environment's own commands first: cpb, node and npm (from wheels), aws.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks
-SHELL_FILES := $(wildcard containers/*/install.sh) $(wildcard scripts/*.sh) .ci/run
+SHELL_FILES := $(wildcard containers/*/install.sh) $(wildcard scripts/*.sh) stacks/instance_storage.sh .ci/run
 
 .PHONY: help
 help: ## list the targets

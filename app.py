@@ -1,14 +1,15 @@
 """Synthesizes the three stacks. Needs no credentials, no Docker and no look-ups.
 
-`-c storage=fsx` on the CDK command line chooses the storage mode. CDK hands it over in the variable
-CDK_CONTEXT_JSON, so `CDK_CONTEXT_JSON='{"storage": "fsx"}' python app.py` is the same thing.
+`-c storage=fsx` on the CDK command line chooses the storage mode, and `-c asleep=true` leaves out what costs money by
+the hour. CDK hands them over in the variable CDK_CONTEXT_JSON, so
+`CDK_CONTEXT_JSON='{"storage": "fsx"}' python app.py` is the same thing.
 """
 
 import os
 from pathlib import Path
 
 # The stacks come first: their package names the Node that the CDK library runs on.
-from constants import PRODUCTION
+from constants import PRODUCTION, Settings
 from stacks.batch import BatchStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
@@ -23,6 +24,9 @@ FEATURE_FLAGS = {
     # A stack whose values another one uses cannot be removed or changed under it.
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
 }
+# By which the bill can be divided, once they are activated in the account's billing settings.
+COST_TAGS = {"project": "cell-painting-batch"}
+ASLEEP = {"true": True, "false": False}
 # The command line says where the assembly goes; on its own, the app puts it beside itself.
 OUTDIR = os.environ.get("CDK_OUTDIR", str(Path(__file__).resolve().with_name("cdk.out")))
 
@@ -37,12 +41,22 @@ def build() -> cdk.App:
         builtin_cloud_formation_validation=False,
     )
     env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
-    settings = PRODUCTION.with_storage(app.node.try_get_context("storage") or PRODUCTION.storage.mode)
+    settings = _settings(app)
     network = NetworkStack(app, "network-cpb", settings=settings.network, env=env)
-    storage = StorageStack(app, "storage-cpb", settings=settings.storage, vpc=network.vpc, env=env)
+    storage = StorageStack(app, "storage-cpb", settings=settings.storage, env=env)
     BatchStack(app, "batch-cpb", settings=settings.batch, vpc=network.vpc, storage=storage, env=env)
+    for key, value in COST_TAGS.items():
+        cdk.Tags.of(app).add(key, value)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
     return app
+
+
+def _settings(app: cdk.App) -> Settings:
+    storage, asleep = app.node.try_get_context("storage"), app.node.try_get_context("asleep")
+    settings = PRODUCTION.with_storage(storage or PRODUCTION.storage.mode)
+    if asleep not in (None, *ASLEEP):
+        raise ValueError(f"asleep is {asleep!r}, expected one of {', '.join(ASLEEP)}")
+    return settings.asleep() if asleep and ASLEEP[asleep] else settings
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ Retention = Literal["ONE_MONTH", "THREE_MONTHS", "ONE_YEAR"]
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """The VPC the Batch hosts live in."""
+    """The VPC the Batch hosts live in. Without `endpoints` hosts reach nothing but S3, and no job can run."""
 
     cidr: str
     availability_zones: int
+    endpoints: bool
+    endpoint_zones: int
     nat_gateways: int
     flow_log_retention: Retention
 
@@ -40,6 +42,7 @@ class StorageSettings:
     mode: StorageMode
     noncurrent_version_days: int
     incomplete_upload_days: int
+    rejected_message_days: int
     access_log_days: int
     shared_file_system: SharedFileSystemSettings
 
@@ -70,26 +73,48 @@ class DispatcherSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeSettings:
-    """The hosts that AWS Batch starts and stops."""
+    """The hosts that AWS Batch starts and stops. While it is not `enabled`, jobs wait and no host is started."""
 
-    instance_types: tuple[str, ...]
-    max_vcpus: int
+    enabled: bool
+    instance_families: tuple[str, ...]
+    instance_sizes: tuple[str, ...]
+    spot_max_vcpus: int
+    on_demand_max_vcpus: int
+    no_capacity_s: int
     root_volume_gib: int
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Every size of every family."""
+        return tuple(f"{family}.{size}" for family in self.instance_families for size in self.instance_sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings:
-    """One runtime: a container image and the job definition that runs it."""
+class RuntimeSettings:
+    """One container image, and the user and the writable folder of its containers."""
 
-    runtime: str
+    name: str
     version: str
     dockerfile: str
-    vcpu: int
-    memory_mib: int
-    attempts: int
-    timeout_s: int
     user: str
     scratch: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSettings:
+    """One job type: the runtime that it needs, and what a job of it gets and may write.
+
+    `writes` are patterns of keys in the data bucket, as IAM has them. Run records that the dispatcher and people write
+    are denied to every job, whatever the patterns are; requests are written by a job that `plans_stages` only.
+    """
+
+    job_type: str
+    runtime: str
+    vcpu: int
+    memory_mib: int
+    timeout_s: int
+    writes: tuple[str, ...]
+    plans_stages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +124,9 @@ class BatchSettings:
     request_queue: RequestQueueSettings
     dispatcher: DispatcherSettings
     compute: ComputeSettings
-    workers: tuple[WorkerSettings, ...]
+    runtimes: tuple[RuntimeSettings, ...]
+    jobs: tuple[JobSettings, ...]
+    attempts: int
     job_log_retention: Retention
 
 
@@ -118,14 +145,35 @@ class Settings:
             raise ValueError(f"storage mode is {mode!r}, expected one of {', '.join(modes)}")
         return replace(self, storage=replace(self.storage, mode=cast(StorageMode, mode)))
 
+    def asleep(self) -> Settings:
+        """The same environment without what costs money by the hour: no endpoints, no file system, no hosts.
+
+        Requests are taken, and their jobs wait until it is deployed awake.
+        """
+        compute = replace(self.batch.compute, enabled=False)
+        return replace(
+            self.with_storage("s3"),
+            network=replace(self.network, endpoints=False),
+            batch=replace(self.batch, compute=compute),
+        )
+
+
+# Where every job may write, and where its results go if the request may name any place.
+_RECORDS, _ANYWHERE = "runs/*", "*"
+# Seconds per attempt: 4 h of work, the worker's own limit, and 10 min to report and upload.
+_FOUR_HOURS = 4 * 3600 + 600
 
 PRODUCTION = Settings(
     network=NetworkSettings(
         # 65,536 addresses, more than hosts ever need. Change it before peering with a network it meets.
         cidr="10.60.0.0/16",
-        # Zones. Two, because Spot capacity runs out zone by zone; each further zone costs one more
-        # network interface per endpoint (6 of them).
+        # Zones. Two, because Spot capacity runs out zone by zone.
         availability_zones=2,
+        # `-c asleep=true` removes them: they are what costs most when nothing runs.
+        endpoints=True,
+        # Zones with a network interface per endpoint, of which each costs by the hour. The hosts of other zones use
+        # them, too; if their zone fails, all hosts wait for it.
+        endpoint_zones=1,
         # Gateways. None: jobs talk to S3, ECR, ECS and CloudWatch Logs only, through endpoints. With one
         # or more, hosts reach the internet and the VPC gets public subnets for the gateways.
         nat_gateways=0,
@@ -139,6 +187,8 @@ PRODUCTION = Settings(
         noncurrent_version_days=30,
         # Days. Parts of an upload that a killed job left behind are charged for until they are removed.
         incomplete_upload_days=7,
+        # Days. A refused message is of interest to who sent it; its dead letter is gone after two weeks.
+        rejected_message_days=90,
         # Days. Who read or wrote what, for a quarter.
         access_log_days=90,
         shared_file_system=SharedFileSystemSettings(
@@ -171,7 +221,7 @@ PRODUCTION = Settings(
             batch_size=1,
             # Calls at a time. SubmitJob allows about 50 a second per account.
             max_concurrency=5,
-            # MiB. Where doubling the memory of shards that ran out of it ends: twice that fits on no host.
+            # MiB. Where doubling the memory of shards that ran out of it ends; a host of 64 GiB has room for one.
             max_memory_mib=32_768,
             # Tries of one Batch event after the first, a minute and two minutes later; the most Lambda makes.
             event_retries=2,
@@ -182,81 +232,142 @@ PRODUCTION = Settings(
             log_retention="THREE_MONTHS",
         ),
         compute=ComputeSettings(
-            # 4 GiB per vCPU or more, as one CellProfiler process wants; several generations and makers,
-            # because Spot interrupts least where it can choose.
-            instance_types=(
-                "m5.4xlarge",
-                "m5a.4xlarge",
-                "m6a.4xlarge",
-                "m6i.4xlarge",
-                "m7i.4xlarge",
-                "r5.2xlarge",
-                "r6i.2xlarge",
-            ),
+            enabled=True,
+            # 4 GiB per vCPU or more, as one CellProfiler process wants; several generations and makers, because Spot
+            # interrupts least where it can choose. Those with a `d` have a local NVMe disk, which is then the scratch.
+            instance_families=("m5", "m5a", "m5d", "m6a", "m6i", "m6id", "m7i", "r5", "r6i", "r6id"),
+            # 8 and 16 vCPUs: few images to pull per job, and little lost when one host is taken.
+            instance_sizes=("2xlarge", "4xlarge"),
             # vCPUs, so CellProfiler processes at a time: a plate of 3,456 sites in some 14 turns.
-            max_vcpus=256,
+            spot_max_vcpus=256,
+            # vCPUs. Where shards go whose Spot hosts were taken again and again; it costs about three times as much.
+            on_demand_max_vcpus=64,
+            # Seconds that the job at the head of the Spot queue waits while there is no capacity at all, before it goes
+            # to the On-Demand queue. Batch takes 600 to 86,400.
+            no_capacity_s=1800,
             # GiB. Some 20 for the system and the image; the rest is scratch, about 11 for each of 16 jobs.
             root_volume_gib=200,
         ),
-        workers=(
-            WorkerSettings(
-                runtime="cellprofiler",
+        runtimes=(
+            RuntimeSettings(
+                name="cellprofiler",
                 # As containers/cellprofiler/requirements.lock has it. Results of another version are made anew.
                 version="4.2.8.1",
                 dockerfile="cellprofiler/Dockerfile",
-                # vCPU. CellProfiler is one process, and with its threads pinned, one thread.
-                vcpu=1,
-                # MiB. What the hosts above have per vCPU; a request may ask for more (`job_memory`).
-                memory_mib=4096,
-                # Attempts, the first included: two more after a reclaimed Spot host.
-                attempts=3,
-                # Seconds per attempt: 4 h of work, the worker's own limit, and 10 min to report and upload.
-                timeout_s=4 * 3600 + 600,
                 # uid:gid of the image's user, who owns nothing on the host.
                 user="1000:1000",
                 # The one writable folder: the root file system is read-only.
                 scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
             ),
-            WorkerSettings(
-                runtime="profiling",
+            RuntimeSettings(
+                name="profiling",
                 # It runs no program of others, whose version would tell results apart.
                 version="",
                 dockerfile="profiling/Dockerfile",
-                # vCPU. Each makes some 100 images a second, 2 Gbit/s of them, and has 12 image sets on their way
-                # meanwhile: more would wait for the host's network.
-                vcpu=2,
-                # MiB. Crops of JUMP's images take 400, whole ones in tar files 1,500, the backend of a plate of 3,456
-                # sites 1,000, the profiles of a plate 1,300, and 4,000 where features are chosen for fifty at once; the
-                # hosts above have 8,192 for two vCPUs.
-                memory_mib=4096,
-                # Attempts, as above; a later one goes on where the earlier was.
-                attempts=3,
-                # Seconds per attempt: 1,152 image sets, the most of a shard, two at a time and 30 s each at the
-                # worst, and 10 min as above.
-                timeout_s=1152 // 2 * 30 + 600,
-                # The user and the writable folder of this image, as above.
                 user="1000:1000",
-                scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
+                scratch="/tmp",  # noqa: S108 (as above)
             ),
-            WorkerSettings(
-                runtime="starfish",
+            RuntimeSettings(
+                name="starfish",
                 # As containers/starfish/requirements.lock has it. Fields decoded by another version are decoded anew.
                 version="0.3.4",
                 dockerfile="starfish/Dockerfile",
+                user="1000:1000",
+                scratch="/tmp",  # noqa: S108 (as above)
+            ),
+        ),
+        jobs=(
+            JobSettings(
+                job_type="run_cellprofiler",
+                runtime="cellprofiler",
+                # vCPU. CellProfiler is one process, and with its threads pinned, one thread.
+                vcpu=1,
+                # MiB. What the hosts above have per vCPU; a request may ask for more (`job_memory`).
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_ANYWHERE,),
+            ),
+            JobSettings(
+                job_type="download_images",
+                runtime="profiling",
+                # vCPU. Each makes some 100 images a second, 2 Gbit/s of them, and has 12 image sets on their way
+                # meanwhile: more would wait for the host's network.
+                vcpu=2,
+                # MiB. Crops of JUMP's images take 400, whole ones in tar files 1,500; hosts have 8,192 for two vCPUs.
+                memory_mib=4096,
+                # Seconds per attempt: 1,152 image sets, the most of a shard, two at a time and 30 s each at the
+                # worst, and 10 min as above.
+                timeout_s=1152 // 2 * 30 + 600,
+                writes=(_ANYWHERE,),
+            ),
+            JobSettings(
+                job_type="build_backend",
+                runtime="profiling",
+                vcpu=2,
+                # MiB. A plate of 3,456 sites takes 1,000.
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_ANYWHERE,),
+            ),
+            JobSettings(
+                job_type="make_profiles",
+                runtime="profiling",
+                vcpu=2,
+                # MiB. A plate takes 1,300, and 4,000 where features are chosen for fifty at once.
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_ANYWHERE,),
+            ),
+            JobSettings(
+                job_type="make_report",
+                runtime="profiling",
+                vcpu=2,
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_RECORDS, "*.html"),
+            ),
+            JobSettings(
+                job_type="decode_fovs",
+                runtime="starfish",
                 # vCPU. A recipe takes as long on two: starfish is one process, and with its threads pinned, one thread.
                 vcpu=1,
                 # MiB. A field of 1,200 x 1,200 pixels, four rounds and four channels takes 1,026; the published 1,024
                 # are too little. The hosts above have this per vCPU; larger fields ask for more (`job_memory`).
                 memory_mib=4096,
-                # Attempts, as above.
-                attempts=3,
-                # Seconds per attempt: the recipe's own limit, 4 h, and 10 min to report and upload.
-                timeout_s=4 * 3600 + 600,
-                # The user and the writable folder of this image, as above.
-                user="1000:1000",
-                scratch="/tmp",  # noqa: S108 (a mount of its own in the container)
+                timeout_s=_FOUR_HOURS,
+                writes=(_ANYWHERE,),
+            ),
+            JobSettings(
+                job_type="merge_fovs",
+                runtime="starfish",
+                vcpu=1,
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_ANYWHERE,),
+            ),
+            # These plan what the dispatcher cannot; their work is done by jobs of the types above.
+            JobSettings(
+                job_type="process_plate",
+                runtime="cellprofiler",
+                vcpu=1,
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_RECORDS,),
+                plans_stages=True,
+            ),
+            JobSettings(
+                job_type="process_fovs",
+                runtime="starfish",
+                vcpu=1,
+                memory_mib=4096,
+                timeout_s=_FOUR_HOURS,
+                writes=(_RECORDS,),
+                plans_stages=True,
             ),
         ),
+        # Attempts of a job, the first included: two more after a reclaimed Spot host, and each goes on where the one
+        # before was.
+        attempts=3,
         job_log_retention="THREE_MONTHS",
     ),
 )

@@ -1,23 +1,24 @@
 """`batch-cpb`: from the request queue to the containers."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from constants import BatchSettings, ComputeSettings, RequestQueueSettings
+from constants import BatchSettings, RequestQueueSettings
 from stacks.dispatcher import Dispatcher
-from stacks.findings import accept
+from stacks.hosts import Hosts
+from stacks.runtime_image import RuntimeImage
 from stacks.shared_file_system import SharedFileSystem
 from stacks.storage import StorageStack
 from stacks.worker_job import WorkerJob
 
 
 class BatchStack(cdk.Stack):
-    """Request queue, dispatcher, hosts, and one job definition per runtime."""
+    """Request queue, dispatcher, hosts, and one job definition per job type."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class BatchStack(cdk.Stack):
         env: cdk.Environment | None = None,
     ) -> None:
         super().__init__(scope, id_, env=env, description="Cell Painting Batch: queue, dispatcher and jobs")
+        self._vpc = vpc
         self.request_queue = self._build_request_queue(settings.request_queue)
         self.job_logs = logs.LogGroup(
             self,
@@ -37,16 +39,19 @@ class BatchStack(cdk.Stack):
             retention=logs.RetentionDays[settings.job_log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self.job_queue = self._build_job_queue(settings.compute, vpc, storage.shared_file_system)
-        self.workers = self._build_workers(settings, storage)
+        shared = self._build_shared_file_system(storage)
+        self.hosts = Hosts(self, "Hosts", settings=settings.compute, vpc=vpc, shared=shared)
+        self.jobs = self._build_jobs(settings, storage, shared)
+        self.runs_topic = self._build_runs_topic()
         self.dispatcher = Dispatcher(
             self,
             "Dispatcher",
             settings=settings.dispatcher,
             request_queue=self.request_queue,
             bucket=storage.bucket,
-            job_queue=self.job_queue,
-            workers=self.workers,
+            hosts=self.hosts,
+            jobs=self.jobs,
+            runs_topic=self.runs_topic,
         )
         self._add_outputs(storage)
 
@@ -67,81 +72,56 @@ class BatchStack(cdk.Stack):
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=settings.max_receive_count),
         )
 
-    def _build_job_queue(
-        self, settings: ComputeSettings, vpc: ec2.IVpc, shared: SharedFileSystem | None
-    ) -> batch.JobQueue:
-        environment = batch.ManagedEc2EcsComputeEnvironment(
+    def _build_shared_file_system(self, storage: StorageStack) -> SharedFileSystem | None:
+        """In this stack, for it comes and goes with the storage mode, and what other stacks use cannot go."""
+        if storage.settings.mode != "fsx":
+            return None
+        return SharedFileSystem(
             self,
-            "Hosts",
-            vpc=vpc,
-            security_groups=self._host_security_groups(vpc, shared),
-            instance_role=self._build_host_role(),
-            launch_template=self._build_launch_template(settings, shared),
-            images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023)],
-            instance_types=[ec2.InstanceType(name) for name in settings.instance_types],
-            use_optimal_instance_classes=False,
-            spot=True,
-            allocation_strategy=batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED,
-            minv_cpus=0,
-            maxv_cpus=settings.max_vcpus,
-        )
-        queue = batch.JobQueue(self, "Jobs")
-        queue.add_compute_environment(environment, 1)
-        return queue
-
-    def _host_security_groups(self, vpc: ec2.IVpc, shared: SharedFileSystem | None) -> list[ec2.ISecurityGroup]:
-        hosts: list[ec2.ISecurityGroup] = [
-            ec2.SecurityGroup(self, "HostAccess", vpc=vpc, description="Batch hosts: nothing comes in")
-        ]
-        return hosts if shared is None else [*hosts, shared.security_group]
-
-    def _build_host_role(self) -> iam.Role:
-        policy = "service-role/AmazonEC2ContainerServiceforEC2Role"
-        role = iam.Role(
-            self,
-            "HostRole",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            description="ECS agent on the hosts of Cell Painting Batch",
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(policy)],
-        )
-        accept(
-            role,
-            f"IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{policy}]",
-            reason="What the ECS agent calls changes with its version, and AWS keeps this policy in step. "
-            "Jobs have a role of their own.",
-        )
-        return role
-
-    def _build_launch_template(self, settings: ComputeSettings, shared: SharedFileSystem | None) -> ec2.LaunchTemplate:
-        volume = ec2.BlockDeviceVolume.ebs(
-            settings.root_volume_gib, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
-        )
-        return ec2.LaunchTemplate(
-            self,
-            "HostTemplate",
-            require_imdsv2=True,
-            block_devices=[ec2.BlockDevice(device_name="/dev/xvda", volume=volume)],
-            user_data=None if shared is None else shared.host_user_data(),
+            "SharedFileSystem",
+            vpc=self._vpc,
+            bucket=storage.bucket,
+            settings=storage.settings.shared_file_system,
         )
 
-    def _build_workers(self, settings: BatchSettings, storage: StorageStack) -> dict[str, WorkerJob]:
-        shared = storage.shared_file_system
+    def _build_jobs(
+        self, settings: BatchSettings, storage: StorageStack, shared: SharedFileSystem | None
+    ) -> dict[str, WorkerJob]:
+        runtimes = {
+            one.name: RuntimeImage(self, f"Runtime-{one.name}", settings=one, log_group=self.job_logs)
+            for one in settings.runtimes
+        }
         return {
-            worker.runtime: WorkerJob(
+            job.job_type: WorkerJob(
                 self,
-                f"Worker-{worker.runtime}",
-                settings=worker,
+                f"Job-{job.job_type}",
+                settings=job,
+                attempts=settings.attempts,
+                runtime=runtimes[job.runtime],
                 bucket=storage.bucket,
                 log_group=self.job_logs,
                 mount_point=None if shared is None else shared.mount_point,
             )
-            for worker in settings.workers
+            for job in settings.jobs
         }
+
+    def _build_runs_topic(self) -> sns.Topic:
+        """Where it is told that a run has finished; people subscribe to it."""
+        return sns.Topic(
+            self,
+            "Runs",
+            display_name="Cell Painting Batch",
+            enforce_ssl=True,
+            # The key that AWS keeps for SNS: nothing but the dispatcher's role publishes here.
+            master_key=kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns"),
+        )
 
     def _add_outputs(self, storage: StorageStack) -> None:
         """The first three are what the README and people's scripts look up: ids and export names stay."""
         cdk.CfnOutput(self, "BucketName", value=storage.bucket.bucket_name, export_name="BucketName")
         cdk.CfnOutput(self, "SQSQueueURL", value=self.request_queue.queue_url, export_name="SQSQueueURL")
-        cdk.CfnOutput(self, "BatchJobQueueARN", value=self.job_queue.job_queue_arn)
+        cdk.CfnOutput(self, "BatchJobQueueARN", value=self.hosts.spot_queue.job_queue_arn)
+        cdk.CfnOutput(self, "OnDemandJobQueueARN", value=self.hosts.on_demand_queue.job_queue_arn)
+        cdk.CfnOutput(self, "RunsTopicARN", value=self.runs_topic.topic_arn)
         cdk.CfnOutput(self, "DispatcherLogGroup", value=self.dispatcher.log_group.log_group_name)
         cdk.CfnOutput(self, "JobLogGroup", value=self.job_logs.log_group_name)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from constants import DispatcherSettings
 from stacks.findings import accept, accept_objects
+from stacks.hosts import Hosts
 from stacks.worker_job import WorkerJob
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +77,9 @@ class Dispatcher(Construct):
         settings: DispatcherSettings,
         request_queue: sqs.IQueue,
         bucket: s3.IBucket,
-        job_queue: batch.IJobQueue,
-        workers: Mapping[str, WorkerJob],
+        hosts: Hosts,
+        jobs: Mapping[str, WorkerJob],
+        runs_topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
@@ -87,14 +90,18 @@ class Dispatcher(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.role = self._build_role()
-        self._allow_submitting(job_queue, [worker.definition for worker in workers.values()])
+        queues = [hosts.spot_queue, hosts.on_demand_queue]
+        self._allow_submitting(queues, [job.definition for job in jobs.values()])
         self._allow_planning(bucket)
+        self.role.add_to_policy(iam.PolicyStatement(actions=["sns:Publish"], resources=[runs_topic.topic_arn]))
         self.function = self._build_function(
             {
                 "BUCKET": bucket.bucket_name,
                 # ARNs known at deploy time only; they hold nothing that JSON would have to escape.
-                "JOB_QUEUES": json.dumps([job_queue.job_queue_arn]),
-                "RUNTIMES": json.dumps({name: worker.for_dispatcher() for name, worker in workers.items()}),
+                "JOB_QUEUES": json.dumps([queue.job_queue_arn for queue in queues]),
+                "ON_DEMAND_QUEUE": hosts.on_demand_queue.job_queue_arn,
+                "JOB_TYPES": json.dumps({name: job.for_dispatcher() for name, job in jobs.items()}),
+                "RUNS_TOPIC": runs_topic.topic_arn,
                 "MAX_MEMORY_MIB": str(settings.max_memory_mib),
             }
         )
@@ -106,9 +113,9 @@ class Dispatcher(Construct):
                 report_batch_item_failures=True,
             )
         )
-        self._follow_ends_of_jobs(job_queue)
+        self._follow_ends_of_jobs(queues)
 
-    def _follow_ends_of_jobs(self, job_queue: batch.IJobQueue) -> None:
+    def _follow_ends_of_jobs(self, queues: Sequence[batch.IJobQueue]) -> None:
         """Tell the function when a job ends, but not of each child of an array. What cannot be told, or fails there
         again and again, is kept.
         """
@@ -127,7 +134,7 @@ class Dispatcher(Construct):
                 source=["aws.batch"],
                 detail_type=["Batch Job State Change"],
                 detail={
-                    "jobQueue": [job_queue.job_queue_arn],
+                    "jobQueue": [queue.job_queue_arn for queue in queues],
                     "status": ["SUCCEEDED", "FAILED"],
                     "arrayProperties": {"index": [{"exists": False}]},
                 },
@@ -173,11 +180,14 @@ class Dispatcher(Construct):
         accept(function, "L1", reason="A runtime is taken up when the tests run on it, not when it appears.")
         return function
 
-    def _allow_submitting(self, job_queue: batch.IJobQueue, definitions: list[batch.IJobDefinition]) -> None:
+    def _allow_submitting(self, queues: Sequence[batch.IJobQueue], definitions: Sequence[batch.IJobDefinition]) -> None:
         self.role.add_to_policy(
             iam.PolicyStatement(
                 actions=["batch:SubmitJob"],
-                resources=[job_queue.job_queue_arn, *(one.job_definition_arn for one in definitions)],
+                resources=[
+                    *(queue.job_queue_arn for queue in queues),
+                    *(definition.job_definition_arn for definition in definitions),
+                ],
             )
         )
         self.role.add_to_policy(iam.PolicyStatement(actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]))

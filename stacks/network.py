@@ -9,14 +9,13 @@ from constants import NetworkSettings
 
 _Service = ec2.InterfaceVpcEndpointAwsService
 
-# What a Batch host calls: the image, the agent's three endpoints, the jobs' logs. The dispatcher is
-# not in the VPC, so neither SQS nor Batch is in this list.
+# What a Batch host calls: the image, the agent's two endpoints, the jobs' logs. The dispatcher is not in the VPC, so
+# neither SQS nor Batch is in this list; nor is the agent's telemetry, which is off (stacks/hosts.py).
 HOST_SERVICES = {
     "EcrApi": _Service.ECR,
     "EcrDocker": _Service.ECR_DOCKER,
     "Ecs": _Service.ECS,
     "EcsAgent": _Service.ECS_AGENT,
-    "EcsTelemetry": _Service.ECS_TELEMETRY,
     "Logs": _Service.CLOUDWATCH_LOGS,
 }
 
@@ -30,7 +29,8 @@ class NetworkStack(cdk.Stack):
         super().__init__(scope, id_, env=env, description="Cell Painting Batch: network")
         self._settings = settings
         self.vpc = self._build_vpc()
-        self._add_endpoints()
+        if settings.endpoints:
+            self._add_endpoints()
         self._add_flow_log()
 
     @property
@@ -70,8 +70,12 @@ class NetworkStack(cdk.Stack):
         )
         # The range is given literally: cdk-nag can't judge a rule whose range is known at deploy time only.
         callers.add_ingress_rule(ec2.Peer.ipv4(self._settings.cidr), ec2.Port.tcp(443), "HTTPS from the VPC")
+        private = self.vpc.isolated_subnets or self.vpc.private_subnets
+        subnets = ec2.SubnetSelection(subnets=private[: self._settings.endpoint_zones])
         for name, service in HOST_SERVICES.items():
-            self.vpc.add_interface_endpoint(name, service=service, security_groups=[callers], open=False)
+            self.vpc.add_interface_endpoint(
+                name, service=service, security_groups=[callers], subnets=subnets, open=False
+            )
 
     def _add_flow_log(self) -> None:
         group = logs.LogGroup(

@@ -71,18 +71,9 @@ class SharedFileSystem(Construct):
             ),
         )
 
-    def host_user_data(self) -> ec2.MultipartUserData:
-        """User data that mounts the file system; AWS Batch accepts MIME multi-part only."""
-        data = ec2.MultipartUserData()
-        data.add_part(
-            ec2.MultipartBody.from_raw_body(
-                content_type='text/cloud-config; charset="us-ascii"', body=self._cloud_config()
-            )
-        )
-        return data
-
-    def _cloud_config(self) -> str:
-        """Install the client (its repository is in S3, so the gateway endpoint suffices) and mount.
+    def cloud_config(self) -> str:
+        """How a host mounts it, for cloud-init: install the client (its repository is in S3, so that the gateway
+        endpoint suffices) and mount.
 
         The ECS agent starts after cloud-init. Masked, it never does, so a host whose mount failed takes
         no jobs instead of handing them an empty folder.

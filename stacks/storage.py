@@ -1,12 +1,10 @@
-"""`storage-cpb`: the data bucket, and in storage mode `fsx` the file system in front of it."""
+"""`storage-cpb`: the data bucket, which outlives everything else."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constants import StorageSettings
-from stacks.shared_file_system import SharedFileSystem
 
 
 class StorageStack(cdk.Stack):
@@ -18,18 +16,11 @@ class StorageStack(cdk.Stack):
         id_: str,
         *,
         settings: StorageSettings,
-        vpc: ec2.IVpc,
         env: cdk.Environment | None = None,
     ) -> None:
         super().__init__(scope, id_, env=env, description="Cell Painting Batch: storage")
+        self.settings = settings
         self.bucket = self._build_bucket(settings, self._build_access_log_bucket(settings))
-        self.shared_file_system = (
-            SharedFileSystem(
-                self, "SharedFileSystem", vpc=vpc, bucket=self.bucket, settings=settings.shared_file_system
-            )
-            if settings.mode == "fsx"
-            else None
-        )
 
     def _build_access_log_bucket(self, settings: StorageSettings) -> s3.Bucket:
         return s3.Bucket(
@@ -55,7 +46,9 @@ class StorageStack(cdk.Stack):
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(settings.incomplete_upload_days),
                     noncurrent_version_expiration=cdk.Duration.days(settings.noncurrent_version_days),
-                )
+                    expired_object_delete_marker=True,
+                ),
+                s3.LifecycleRule(prefix="runs/rejected/", expiration=cdk.Duration.days(settings.rejected_message_days)),
             ],
             # Images can't be taken again: deleting the stack leaves the bucket.
             removal_policy=cdk.RemovalPolicy.RETAIN,

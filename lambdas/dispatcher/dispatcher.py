@@ -162,7 +162,7 @@ class Dispatcher:
 
     def _plan(self, run: RunRecord, origin: str, number: int) -> Decision:
         plan = plan_job(run.job, self.storage)
-        version = self.settings.runtimes[run.job.runtime].version
+        version = self.settings.job_types[run.job.job_type].version
         pending = find_pending(run, plan, self.storage, cellprofiler_version=version, most_inputs=MOST_INPUTS)
         if pending is None:
             return Decision(run, number=number, work=self.planning(run.job, origin))
@@ -187,7 +187,7 @@ class Dispatcher:
         return Decision(run, nothing_pending(job))
 
     def _plan_stages(self, run: RunRecord, job: StagedJob, at_work: frozenset[str]) -> tuple[PlannedStage, ...] | None:
-        versions = {name: runtime.version for name, runtime in self.settings.runtimes.items()}
+        versions = self.settings.versions
         return plan_stages(run, job, self.storage, versions, leave_out=at_work, most_inputs=MOST_INPUTS)
 
     def _carry_out_stages(self, decision: Decision) -> str:

@@ -14,13 +14,15 @@ from moto.s3.models import s3_backends
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.jobs import RunRecord, parse_message
+from cellpainting.jobs.message import JOB_TYPES
 from cellpainting.storage import S3Storage
 from dispatcher import Dispatcher
-from settings import Runtime, Settings
+from settings import JobType, Settings
 from tests.worker.planning.conftest import HEADER, LOAD_DATA, MODULE
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 VERSION = "4.2.8.1"
+RUNS_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:runs"
 PIPELINE = HEADER.format(count=1) + MODULE.format(
     name="LoadData", number=1, revision=6, settings=LOAD_DATA.format(is_grouped="No", keys="")
 )
@@ -119,12 +121,15 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
     environment = batch.create_compute_environment(
         computeEnvironmentName="cpus", type="UNMANAGED", state="ENABLED", serviceRole=role
     )["computeEnvironmentArn"]
-    queue = batch.create_job_queue(
-        jobQueueName="work",
-        state="ENABLED",
-        priority=1,
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
-    )["jobQueueArn"]
+    queue, on_demand = [
+        batch.create_job_queue(
+            jobQueueName=name,
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+        )["jobQueueArn"]
+        for name in ("work", "on-demand")
+    ]
     definitions = {
         name: batch.register_job_definition(
             jobDefinitionName=name,
@@ -139,10 +144,10 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
     storage.write("p/images/1.tif", b"image")
     storage.write("p/plate.cppipe", PIPELINE.encode())
     storage.write("p/load_data.csv", load_data_of(3))
-    runtimes = {
-        "cellprofiler": Runtime(definitions["cellprofiler"], vcpus=1, memory_mib=4096, version=VERSION),
-        "profiling": Runtime(definitions["profiling"], vcpus=1, memory_mib=4096, version=""),
-        "starfish": Runtime(definitions["starfish"], vcpus=1, memory_mib=4096, version="0.3.4"),
+    versions = {"cellprofiler": VERSION, "profiling": "", "starfish": "0.3.4"}
+    job_types = {
+        name: JobType(definitions[job.runtime], vcpus=1, memory_mib=4096, version=versions[job.runtime])
+        for name, job in JOB_TYPES.items()
     }
-    settings = Settings("data", (queue,), runtimes, max_memory_mib=10_000)
+    settings = Settings("data", (queue, on_demand), on_demand, job_types, RUNS_TOPIC, max_memory_mib=10_000)
     return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch)

@@ -236,8 +236,8 @@ class TestAgain:
 
     def test_another_version_of_cellprofiler_does_all_again(self, cloud: Cloud, run: RunRecord) -> None:
         settings = cloud.dispatcher.settings
-        runtimes = {"cellprofiler": replace(settings.runtimes["cellprofiler"], version="4.2.9")}
-        cloud.dispatcher.settings = replace(settings, runtimes=runtimes)
+        newer = replace(settings.job_types["run_cellprofiler"], version="4.2.9")
+        cloud.dispatcher.settings = replace(settings, job_types={"run_cellprofiler": newer})
         assert self.pending(cloud, run) == (0, 1, 2)
 
     def test_redrive_takes_only_shards_with_an_image_set_of_that_cause(self, cloud: Cloud, run: RunRecord) -> None:
@@ -459,7 +459,7 @@ def test_name_of_a_run_that_did_something_else_is_refused(cloud: Cloud) -> None:
 
 def test_queue_and_definition_are_taken_by_name_or_arn_but_only_those_listed(cloud: Cloud) -> None:
     settings = cloud.dispatcher.settings
-    queue, definition = settings.job_queues[0], settings.runtimes["cellprofiler"].definition
+    queue, definition = settings.job_queues[0], settings.job_types["run_cellprofiler"].definition
     for name in (queue, "work"):
         assert settings.place(run_of(job_queue=name).job).queue == queue
     for name in (definition, definition.rpartition(":")[0], "cellprofiler", "cellprofiler:1"):

@@ -21,7 +21,9 @@ def handler(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     environment = {
         "BUCKET": "data",
         "JOB_QUEUES": json.dumps(settings.job_queues),
-        "RUNTIMES": json.dumps({name: asdict(runtime) for name, runtime in settings.runtimes.items()}),
+        "ON_DEMAND_QUEUE": settings.on_demand_queue,
+        "JOB_TYPES": json.dumps({name: asdict(job_type) for name, job_type in settings.job_types.items()}),
+        "RUNS_TOPIC": settings.runs_topic,
         "MAX_MEMORY_MIB": str(settings.max_memory_mib),
         "AWS_ENDPOINT_URL": cloud.batch.meta.endpoint_url,
         "AWS_ACCESS_KEY_ID": "local",
@@ -96,7 +98,9 @@ def test_failure_of_aws_is_tried_again_and_kept_out_of_the_rejected(
     assert list(cloud.storage.list("runs/rejected")) == []
 
 
-@pytest.mark.parametrize("missing", ["BUCKET", "JOB_QUEUES", "RUNTIMES", "MAX_MEMORY_MIB"])
+@pytest.mark.parametrize(
+    "missing", ["BUCKET", "JOB_QUEUES", "ON_DEMAND_QUEUE", "JOB_TYPES", "RUNS_TOPIC", "MAX_MEMORY_MIB"]
+)
 def test_function_does_not_start_without_its_environment(
     handler: ModuleType, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The assemblies of both storage modes, each written once per session by `python app.py` itself."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,18 +15,27 @@ MODES = ("s3", "fsx")
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Storage mode to folder. The environment holds CDK's own variables alone: no PATH, no HOME, no AWS."""
-    folders = {mode: tmp_path_factory.mktemp("assembly") / mode for mode in MODES}
-    for mode, folder in folders.items():
-        ended = subprocess.run(
-            [sys.executable, str(ROOT / "app.py")],
-            env={"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": f'{{"storage": "{mode}"}}'},
-            cwd=tmp_path_factory.getbasetemp(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
-    return folders
+    return {mode: synthesize(tmp_path_factory.mktemp("assembly") / mode, {"storage": mode}) for mode in MODES}
+
+
+@pytest.fixture(scope="session")
+def asleep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The assembly of a deployment that waits for the next screen."""
+    return synthesize(tmp_path_factory.mktemp("assembly") / "asleep", {"storage": "fsx", "asleep": "true"})
+
+
+def synthesize(folder: Path, context: dict[str, str]) -> Path:
+    """Run the app with some context; returns the folder."""
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "app.py")],
+        env={"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(context)},
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return folder
 
 
 @pytest.fixture(scope="session", params=MODES)

@@ -71,6 +71,13 @@ def test_an_unknown_storage_mode_is_refused_by_name(tmp_path: Path) -> None:
     assert "storage mode is 'nfs', expected one of s3, fsx" in ended.stderr
 
 
+def test_a_deployment_is_asleep_or_not_and_nothing_between(tmp_path: Path) -> None:
+    environment = {"CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": '{"asleep": "yes"}'}
+    ended = run_python(str(ROOT / "app.py"), cwd=tmp_path, environment=environment)
+    assert ended.returncode != 0
+    assert "asleep is 'yes', expected one of true, false" in ended.stderr
+
+
 def test_the_command_line_and_plain_python_write_the_same_templates(
     tmp_path: Path, cli_environment: dict[str, str]
 ) -> None:

@@ -53,7 +53,9 @@ def test_it_imports_with_boto3_alone(bundle: Path, tmp_path: Path) -> None:
             "AWS_DEFAULT_REGION": "eu-west-1",
             "BUCKET": "data",
             "JOB_QUEUES": '["arn:aws:batch:eu-west-1:123456789012:job-queue/jobs"]',
-            "RUNTIMES": "{}",
+            "ON_DEMAND_QUEUE": "on-demand",
+            "JOB_TYPES": "{}",
+            "RUNS_TOPIC": "runs",
             "MAX_MEMORY_MIB": "32768",
         },
         capture_output=True,
@@ -80,7 +82,7 @@ def test_an_image_is_built_from_its_own_folder_and_the_worker_without_their_by_p
 ) -> None:
     folder = assemblies["s3"]
     images = json.loads((folder / "batch-cpb.assets.json").read_text())["dockerImages"]
-    assert len(images) == len(PRODUCTION.batch.workers)
+    assert len(images) == len(PRODUCTION.batch.runtimes)
     for image in images.values():
         context = folder / image["source"]["directory"]
         own = Path(image["source"]["dockerFile"]).parent.name

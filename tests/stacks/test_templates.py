@@ -16,7 +16,8 @@ from cellpainting.planning.plan_download import IMAGE_SETS_PER_SHARD
 from constants import PRODUCTION
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKERS = {worker.runtime: worker for worker in PRODUCTION.batch.workers}
+RUNTIMES = {runtime.name: runtime for runtime in PRODUCTION.batch.runtimes}
+JOBS = {job.job_type: job for job in PRODUCTION.batch.jobs}
 Resource = dict[str, Any]
 
 # Every permission of an allowed statement that has a `*` in it, and why nothing narrower will do.
@@ -28,6 +29,11 @@ REASONS = {
     "s3:DeleteObject on <Data>/*": "requests name keys anywhere in the data bucket",
     "s3:GetObject on <Data>/*": "requests name keys anywhere in the data bucket",
     "s3:PutObject on <Data>/*": "requests name keys anywhere in the data bucket",
+    "s3:AbortMultipartUpload on <Data>/*.html": "a page lies where its request says",
+    "s3:DeleteObject on <Data>/*.html": "a page lies where its request says",
+    "s3:PutObject on <Data>/*.html": "a page lies where its request says",
+    "s3:AbortMultipartUpload on <Data>/runs/*": "one folder per run",
+    "s3:DeleteObject on <Data>/runs/*": "one folder per run",
     "s3:PutObject on <Data>/runs/*": "one folder per run",
 }
 
@@ -48,14 +54,14 @@ def only(folder: Path, kind: str) -> Resource:
 
 
 def job_definitions(folder: Path) -> dict[str, Resource]:
-    """The properties of each runtime's job definition. Its log streams say which runtime it is."""
+    """The properties of each job type's job definition. Its log streams say which job type it is."""
     found = [one["Properties"] for one in resources(folder, "Batch::JobDefinition")]
     return {one["ContainerProperties"]["LogConfiguration"]["Options"]["awslogs-stream-prefix"]: one for one in found}
 
 
-@pytest.fixture(params=list(WORKERS))
+@pytest.fixture(params=list(JOBS))
 def definition(request: pytest.FixtureRequest, assembly: Path) -> Resource:
-    """The job definition of each runtime in turn."""
+    """The job definition of each job type in turn."""
     return job_definitions(assembly)[request.param]
 
 
@@ -105,13 +111,49 @@ def statements(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def permissions(folder: Path) -> set[str]:
+def said(statements: list[dict[str, Any]], effect: str = "Allow") -> set[str]:
     return {
         f"{action} on {render(resource)}"
-        for statement in statements(folder)
+        for statement in statements
+        if statement["Effect"] == effect
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
+
+
+def permissions(folder: Path) -> set[str]:
+    return said(statements(folder))
+
+
+def job_policies(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The statements of each job type's own role, by way of its job definition."""
+    template = json.loads((folder / "batch-cpb.template.json").read_text())["Resources"]
+    policies = {
+        role["Ref"]: policy["Properties"]["PolicyDocument"]["Statement"]
+        for policy in template.values()
+        if policy["Type"] == "AWS::IAM::Policy"
+        for role in policy["Properties"]["Roles"]
+    }
+    return {
+        job_type: policies[definition["ContainerProperties"]["JobRoleArn"]["Fn::GetAtt"][0]]
+        for job_type, definition in job_definitions(folder).items()
+    }
+
+
+def hosts(folder: Path) -> tuple[Resource, Resource]:
+    """The Spot and the On-Demand environment's resources."""
+    found = [one["Properties"]["ComputeResources"] for one in resources(folder, "Batch::ComputeEnvironment")]
+    spot, on_demand = sorted(found, key=lambda one: str(one["Type"]), reverse=True)
+    return spot, on_demand
+
+
+def user_data(folder: Path) -> dict[str, str]:
+    """The parts of the hosts' user data, by content type."""
+    template = only(folder, "EC2::LaunchTemplate")["LaunchTemplateData"]
+    message = email.message_from_string(render(template["UserData"]))
+    assert message.defects == []
+    assert message.get_content_type() == "multipart/mixed"
+    return {part.get_content_type(): str(part.get_payload()) for part in message.walk() if not part.is_multipart()}
 
 
 class TestDispatcher:
@@ -135,12 +177,13 @@ class TestDispatcher:
         assert kept == [14 * 24 * 3600] * 2  # refused messages, and events that could not be followed
         assert all(queue["SqsManagedSseEnabled"] for queue in queues)
 
-    def test_it_is_told_when_a_job_of_our_queue_has_ended_but_not_of_each_array_child(self, assembly: Path) -> None:
+    def test_it_is_told_when_a_job_of_our_queues_has_ended_but_not_of_each_array_child(self, assembly: Path) -> None:
         rule = only(assembly, "Events::Rule")
         pattern = rule["EventPattern"]
         assert pattern["source"] == ["aws.batch"]
         assert pattern["detail-type"] == ["Batch Job State Change"]
-        assert [next(iter(queue)) for queue in pattern["detail"]["jobQueue"]] == ["Fn::GetAtt"]
+        followed = [render(queue) for queue in pattern["detail"]["jobQueue"]]
+        assert [("OnDemand" in queue, "JobQueueArn" in queue) for queue in followed] == [(False, True), (True, True)]
         assert pattern["detail"]["status"] == ["SUCCEEDED", "FAILED"]
         assert pattern["detail"]["arrayProperties"] == {"index": [{"exists": False}]}
 
@@ -157,32 +200,52 @@ class TestDispatcher:
 
     def test_it_knows_the_version_of_the_image_s_cellprofiler(self) -> None:
         lock = (ROOT / "containers" / "cellprofiler" / "requirements.lock").read_text()
-        assert f"cellprofiler=={WORKERS['cellprofiler'].version} " in lock
+        assert f"cellprofiler=={RUNTIMES['cellprofiler'].version} " in lock
 
     def test_it_knows_the_version_of_the_image_s_starfish(self) -> None:
         lock = (ROOT / "containers" / "starfish" / "requirements.lock").read_text()
-        assert f"starfish=={WORKERS['starfish'].version} " in lock
+        assert f"starfish=={RUNTIMES['starfish'].version} " in lock
 
-    def test_more_memory_than_asked_for_still_fits_on_the_smallest_host(self) -> None:
-        smallest_mib = 64 * 1024  # of the instance types that PRODUCTION lists
-        assert (
-            PRODUCTION.batch.dispatcher.max_memory_mib < smallest_mib < 2.1 * PRODUCTION.batch.dispatcher.max_memory_mib
-        )
+    def test_more_memory_than_asked_for_still_fits_on_a_host(self) -> None:
+        compute, most_mib = PRODUCTION.batch.compute, PRODUCTION.batch.dispatcher.max_memory_mib
+        assert "m6i.4xlarge" in compute.instance_types  # of 64 GiB, some of which the system takes
+        assert most_mib < 0.9 * 64 * 1024
 
-    def test_it_is_told_the_bucket_the_queues_and_a_definition_per_runtime(self, assembly: Path) -> None:
+    def test_it_is_told_the_bucket_the_queues_the_topic_and_a_definition_per_job_type(self, assembly: Path) -> None:
         variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
-        assert set(variables) == {"BUCKET", "JOB_QUEUES", "RUNTIMES", "MAX_MEMORY_MIB"}
-        assert "JobQueueArn" in render(variables["JOB_QUEUES"])
-        told = json.loads(re.sub("<[^>]*>", "ARN", render(variables["RUNTIMES"])))
-        assert told == {
-            runtime: {
-                "definition": "ARN",
-                "vcpus": worker.vcpu,
-                "memory_mib": worker.memory_mib,
-                "version": worker.version,
-            }
-            for runtime, worker in WORKERS.items()
+        assert set(variables) == {
+            "BUCKET",
+            "JOB_QUEUES",
+            "ON_DEMAND_QUEUE",
+            "JOB_TYPES",
+            "RUNS_TOPIC",
+            "MAX_MEMORY_MIB",
         }
+        told = json.loads(re.sub("<[^>]*>", "ARN", render(variables["JOB_TYPES"])))
+        assert told == {
+            job_type: {
+                "definition": "ARN",
+                "vcpus": job.vcpu,
+                "memory_mib": job.memory_mib,
+                "version": RUNTIMES[job.runtime].version,
+            }
+            for job_type, job in JOBS.items()
+        }
+
+    def test_spot_is_the_default_queue_and_on_demand_the_other(self, assembly: Path) -> None:
+        variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
+        on_demand = render(variables["ON_DEMAND_QUEUE"])
+        named = re.findall("<[^>]*>", render(variables["JOB_QUEUES"]))
+        assert len(named) == 2
+        assert "SpotJobs" in named[0]
+        assert named[1] == on_demand
+        assert "OnDemandJobs" in on_demand
+
+    def test_its_variables_fit_where_lambda_keeps_them(self, assembly: Path) -> None:
+        arn = "arn:aws:batch:us-east-1:123456789012:job-definition/JobbuildbackendDefinition1234567-1234567890abcdef:99"
+        variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
+        text = "".join(name + re.sub("<[^>]*>", arn, render(value)) for name, value in variables.items())
+        assert len(text) < 4096
 
     def test_it_writes_run_records_and_nothing_else(self, assembly: Path) -> None:
         (policy,) = [
@@ -195,10 +258,22 @@ class TestDispatcher:
             ("s3:PutObject", "<Data>/runs/*")
         ]
 
-    def test_it_may_submit_to_one_queue_and_the_definitions_only(self, assembly: Path) -> None:
+    def test_it_may_submit_to_the_two_queues_and_the_definitions_only(self, assembly: Path) -> None:
         (submit,) = [one for one in statements(assembly) if one["Action"] == "batch:SubmitJob"]
         kinds = sorted(next(iter(resource)) for resource in submit["Resource"])
-        assert kinds == ["Fn::GetAtt", *["Ref"] * len(WORKERS)]
+        assert kinds == [*["Fn::GetAtt"] * 2, *["Ref"] * len(JOBS)]
+
+    def test_it_may_tell_that_a_run_has_finished_to_one_topic_which_is_encrypted_and_behind_tls(
+        self, assembly: Path
+    ) -> None:
+        (publish,) = [one for one in statements(assembly) if one["Action"] == "sns:Publish"]
+        template = json.loads((assembly / "batch-cpb.template.json").read_text())["Resources"]
+        topic = template[publish["Resource"]["Ref"]]
+        assert topic["Type"] == "AWS::SNS::Topic"
+        assert "alias/aws/sns" in render(topic["Properties"]["KmsMasterKeyId"])
+        policies = [one["Properties"] for one in resources(assembly, "SNS::TopicPolicy")]
+        assert all("aws:SecureTransport" in json.dumps(policy) for policy in policies)
+        assert publish["Resource"] in [topic for policy in policies for topic in policy["Topics"]]
 
 
 class TestPermissions:
@@ -212,16 +287,28 @@ class TestPermissions:
         managed = [role for role in roles if "ManagedPolicyArns" in role]
         assert [role["Description"] for role in managed] == ["ECS agent on the hosts of Cell Painting Batch"]
 
-    def test_a_job_of_any_runtime_may_list_read_write_and_delete_in_the_data_bucket(self, assembly: Path) -> None:
-        policies = [one["Properties"]["PolicyDocument"]["Statement"] for one in resources(assembly, "IAM::Policy")]
-        roles = [
-            {f"{action} on {render(one['Resource'])}" for one in policy for action in listed(one["Action"])}
-            for policy in policies
-            if "s3:DeleteObject" in json.dumps(policy)
-        ]
-        objects = {f"s3:{verb}Object on <Data>/*" for verb in ("Get", "Put", "Delete")}
-        assert len(roles) == len(WORKERS)
-        assert all(objects | {"s3:ListBucket on <Data>"} <= role for role in roles)
+    @pytest.mark.parametrize("job_type", JOBS)
+    def test_a_job_may_read_the_data_bucket_and_write_where_its_type_has_to(
+        self, assembly: Path, job_type: str
+    ) -> None:
+        allowed = said(job_policies(assembly)[job_type])
+        reads = {"s3:ListBucket on <Data>", "s3:GetObject on <Data>/*"}
+        verbs = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject")
+        assert allowed == reads | {f"{verb} on <Data>/{keys}" for verb in verbs for keys in JOBS[job_type].writes}
+
+    @pytest.mark.parametrize("job_type", JOBS)
+    def test_no_job_may_approve_of_results_or_write_what_the_dispatcher_goes_by(
+        self, assembly: Path, job_type: str
+    ) -> None:
+        denied = said(job_policies(assembly)[job_type], "Deny")
+        records = ["runs/*/approvals/*", "runs/*/submissions/*", "runs/rejected/*"]
+        records += [] if job_type in ("process_plate", "process_fovs") else ["runs/*/request.json"]
+        assert denied == {f"s3:{verb}Object on <Data>/{keys}" for verb in ("Put", "Delete") for keys in records}
+
+    def test_what_only_plans_writes_run_records_only(self) -> None:
+        planning = [job for job in JOBS.values() if job.plans_stages]
+        assert {job.job_type for job in planning} == {"process_plate", "process_fovs"}
+        assert all(job.writes == ("runs/*",) for job in planning)
 
     def test_a_job_may_submit_no_jobs(self, assembly: Path) -> None:
         submitting = [one for one in resources(assembly, "IAM::Policy") if "batch:SubmitJob" in json.dumps(one)]
@@ -240,9 +327,18 @@ class TestPermissions:
 
 
 class TestJobs:
-    def test_there_is_one_job_definition_per_runtime_that_a_job_type_has(self, assembly: Path) -> None:
-        assert len(resources(assembly, "Batch::JobDefinition")) == len(WORKERS)
-        assert job_definitions(assembly).keys() == {job.runtime for job in JOB_TYPES.values()}
+    def test_there_is_one_job_definition_per_job_type_of_the_image_that_it_needs(self, assembly: Path) -> None:
+        assert len(resources(assembly, "Batch::JobDefinition")) == len(JOBS)
+        definitions = job_definitions(assembly)
+        assert definitions.keys() == JOB_TYPES.keys()
+        assert {name: job.runtime for name, job in JOBS.items()} == {
+            name: job.runtime for name, job in JOB_TYPES.items()
+        }
+        images: dict[str, set[str]] = {runtime: set() for runtime in RUNTIMES}
+        for name, definition in definitions.items():
+            images[JOBS[name].runtime].add(render(definition["ContainerProperties"]["Image"]))
+        assert [len(one) for one in images.values()] == [1] * len(RUNTIMES)
+        assert len(set().union(*images.values())) == len(RUNTIMES)
 
     def test_a_container_is_neither_privileged_nor_root_and_cannot_change_its_image(self, container: Resource) -> None:
         assert container["Privileged"] is False
@@ -279,17 +375,48 @@ class TestJobs:
 
     def test_a_download_has_the_time_that_the_largest_shard_may_take(self) -> None:
         job = parse_job({"job_type": "download_images", "load_data": "load_data.csv", "output": "training"})
-        worker = WORKERS[job.runtime]
-        assert worker.timeout_s == attempt_timeout_s(job.timeout_s, IMAGE_SETS_PER_SHARD, worker.vcpu)
+        given = JOBS[job.job_type]
+        assert given.timeout_s == attempt_timeout_s(job.timeout_s, IMAGE_SETS_PER_SHARD, given.vcpu)
 
-    def test_hosts_are_spot_cost_nothing_when_idle_and_are_locked_down(self, assembly: Path) -> None:
-        hosts = only(assembly, "Batch::ComputeEnvironment")["ComputeResources"]
-        assert hosts["Type"] == "SPOT"
-        assert hosts["AllocationStrategy"] == "SPOT_PRICE_CAPACITY_OPTIMIZED"
-        assert hosts["MinvCpus"] == 0
+    def test_hosts_are_spot_first_with_fewer_on_demand_in_reserve_and_none_when_idle(self, assembly: Path) -> None:
+        spot, on_demand = hosts(assembly)
+        assert spot["Type"] == "SPOT"
+        assert spot["AllocationStrategy"] == "SPOT_PRICE_CAPACITY_OPTIMIZED"
+        assert on_demand["Type"] == "EC2"
+        assert on_demand["MaxvCpus"] < spot["MaxvCpus"]
+        assert [one["MinvCpus"] for one in (spot, on_demand)] == [0, 0]
+
+    def test_hosts_may_be_of_any_listed_family_and_size_and_some_have_a_disk_of_their_own(self, assembly: Path) -> None:
+        for environment in hosts(assembly):
+            assert environment["InstanceTypes"] == list(PRODUCTION.batch.compute.instance_types)
+        with_disk = [family for family in PRODUCTION.batch.compute.instance_families if family.endswith("d")]
+        assert with_disk
+
+    def test_each_queue_has_one_compute_environment(self, assembly: Path) -> None:
+        queues = [one["Properties"] for one in resources(assembly, "Batch::JobQueue")]
+        assert [len(queue["ComputeEnvironmentOrder"]) for queue in queues] == [1, 1]
+
+    def test_a_job_without_spot_capacity_is_cancelled_so_that_it_can_go_on_demand(self, assembly: Path) -> None:
+        actions = [one["Properties"].get("JobStateTimeLimitActions") for one in resources(assembly, "Batch::JobQueue")]
+        (action,) = next(filter(None, actions))
+        assert action == {
+            "Action": "CANCEL",
+            "MaxTimeSeconds": 1800,
+            "Reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+            "State": "RUNNABLE",
+        }
+        assert actions.count(None) == 1
+
+    def test_hosts_are_locked_down(self, assembly: Path) -> None:
         template = only(assembly, "EC2::LaunchTemplate")["LaunchTemplateData"]
         assert template["MetadataOptions"]["HttpTokens"] == "required"
         assert [one["Ebs"]["Encrypted"] for one in template["BlockDeviceMappings"]] == [True]
+
+    def test_user_data_is_mime_multi_part_and_prepares_disk_and_agent(self, assembly: Path) -> None:
+        parts = user_data(assembly)
+        assert list(parts)[:2] == ["text/cloud-boothook", "text/x-shellscript"]
+        assert parts["text/cloud-boothook"] == (ROOT / "stacks" / "instance_storage.sh").read_text()
+        assert "ECS_DISABLE_METRICS=true" in parts["text/x-shellscript"]
 
     def test_every_log_group_forgets(self, assembly: Path) -> None:
         groups = resources(assembly, "Logs::LogGroup")
@@ -325,6 +452,16 @@ class TestStorage:
             ]
             assert len(refusals) == 1
 
+    def test_what_was_left_behind_is_removed_in_time_but_no_result(self, assembly: Path) -> None:
+        everything, rejected = data_bucket(assembly)["Properties"]["LifecycleConfiguration"]["Rules"]
+        assert everything == {
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+            "ExpiredObjectDeleteMarker": True,
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+            "Status": "Enabled",
+        }
+        assert rejected == {"ExpirationInDays": 90, "Prefix": "runs/rejected/", "Status": "Enabled"}
+
     def test_without_the_file_system_nothing_of_it_is_left(self, assemblies: dict[str, Path]) -> None:
         text = "".join(file.read_text().lower() for file in assemblies["s3"].glob("*.template.json"))
         assert "fsx" not in text
@@ -353,22 +490,26 @@ class TestFileSystem:
         assert all(rule["GroupId"] == rule["SourceSecurityGroupId"] for rule in rules)
         opened = {port for rule in rules for port in range(rule["FromPort"], rule["ToPort"] + 1)}
         assert {988, *range(1018, 1024)} <= opened
-        groups = only(assemblies["fsx"], "Batch::ComputeEnvironment")["ComputeResources"]["SecurityGroupIds"]
-        assert "SharedFileSystem" in json.dumps(groups)
+        for environment in hosts(assemblies["fsx"]):
+            assert "SharedFileSystem" in json.dumps(environment["SecurityGroupIds"])
 
-    def test_user_data_is_mime_multi_part_and_mounts_it_where_jobs_look(self, assemblies: dict[str, Path]) -> None:
-        template = only(assemblies["fsx"], "EC2::LaunchTemplate")["LaunchTemplateData"]
-        message = email.message_from_string(render(template["UserData"]))
-        assert message.defects == []
-        assert message.get_content_type() == "multipart/mixed"
-        _, part = message.walk()
-        assert part.get_content_type() == "text/cloud-config"
-        config = str(part.get_payload())
+    def test_hosts_mount_it_where_jobs_look(self, assemblies: dict[str, Path]) -> None:
+        config = user_data(assemblies["fsx"])["text/cloud-config"]
         assert config.startswith("#cloud-config\n")
         assert "  - lustre-client\n" in config
         (mount,) = [line for line in config.splitlines() if "mount -t lustre" in line]
         assert "@tcp:/<" in mount
         assert mount.endswith(" /fsx")
+
+    def test_no_other_stack_uses_it_so_that_it_can_be_given_up(self, assemblies: dict[str, Path]) -> None:
+        outputs = [
+            json.loads((assemblies[mode] / f"{stack}.template.json").read_text()).get("Outputs", {})
+            for stack in ("network-cpb", "storage-cpb")
+            for mode in ("s3", "fsx")
+        ]
+        network_s3, network_fsx, storage_s3, storage_fsx = outputs
+        assert network_s3 == network_fsx
+        assert storage_s3 == storage_fsx
 
 
 class TestNetwork:
@@ -378,7 +519,12 @@ class TestNetwork:
         assert not any(one["Properties"]["MapPublicIpOnLaunch"] for one in resources(assembly, "EC2::Subnet"))
         endpoints = [one["Properties"] for one in resources(assembly, "EC2::VPCEndpoint")]
         names = {render(one["ServiceName"]).partition(">.")[2] for one in endpoints}
-        assert names == {"ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "logs", "s3"}
+        assert names == {"ecr.api", "ecr.dkr", "ecs", "ecs-agent", "logs", "s3"}
+
+    def test_an_endpoint_is_paid_for_in_one_zone_only(self, assembly: Path) -> None:
+        endpoints = [one["Properties"] for one in resources(assembly, "EC2::VPCEndpoint")]
+        assert {len(one["SubnetIds"]) for one in endpoints if one["VpcEndpointType"] == "Interface"} == {1}
+        assert len(resources(assembly, "EC2::Subnet")) == 2
 
     def test_the_endpoint_of_s3_leads_to_public_buckets_of_others_too(self, assembly: Path) -> None:
         endpoints = [one["Properties"] for one in resources(assembly, "EC2::VPCEndpoint")]
@@ -394,6 +540,23 @@ def test_people_and_scripts_find_the_outputs_they_look_up(assembly: Path) -> Non
     assert {"BucketName", "SQSQueueURL", "BatchJobQueueARN"} <= set(outputs)
     exports = {name: output["Export"]["Name"] for name, output in outputs.items() if "Export" in output}
     assert exports == {"BucketName": "BucketName", "SQSQueueURL": "SQSQueueURL"}
+
+
+def test_asleep_there_is_nothing_that_costs_by_the_hour_and_no_host_is_started(asleep: Path) -> None:
+    for kind in ("FSx::FileSystem", "EC2::NatGateway"):
+        assert not resources(asleep, kind)
+    assert [one["Properties"]["VpcEndpointType"] for one in resources(asleep, "EC2::VPCEndpoint")] == ["Gateway"]
+    environments = [one["Properties"] for one in resources(asleep, "Batch::ComputeEnvironment")]
+    assert [one["State"] for one in environments] == ["DISABLED", "DISABLED"]
+
+
+def test_everything_that_takes_tags_can_be_told_from_the_rest_of_the_bill(assembly: Path) -> None:
+    for kind in ("S3::Bucket", "Batch::ComputeEnvironment", "Batch::JobDefinition", "Lambda::Function", "SQS::Queue"):
+        for one in resources(assembly, kind):
+            assert "cell-painting-batch" in json.dumps(one["Properties"]["Tags"]), one
+    (launched, _) = only(assembly, "EC2::LaunchTemplate")["LaunchTemplateData"]["TagSpecifications"]
+    assert launched["ResourceType"] == "instance"
+    assert {"Key": "project", "Value": "cell-painting-batch"} in launched["Tags"]
 
 
 def test_nothing_has_a_physical_name(assembly: Path) -> None:

@@ -22,6 +22,7 @@ def complete_moto(client: Callable[[str], Any]) -> None:
     # moto enforces bucket policies but ignores their conditions: the TLS-only Deny would refuse every PUT.
     _model("AWS::S3::BucketPolicy", lambda name, p: name)
     _model("AWS::SQS::QueuePolicy", lambda name, p: name)
+    _model("AWS::SNS::TopicPolicy", lambda name, p: name)
 
 
 def _model(resource_type: str, create: Create, attributes: dict[str, str] | None = None) -> None:
