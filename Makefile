@@ -8,7 +8,7 @@ UV := $(CURDIR)/.tools/bin/uv
 export UV
 # The environment's own commands first: cpb, node and npm (from wheels), aws.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
-PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks
+PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks scripts
 SHELL_FILES := $(wildcard containers/*/install.sh) $(wildcard scripts/*.sh) stacks/instance_storage.sh .ci/run
 
 .PHONY: help
@@ -105,6 +105,10 @@ test-browser: setup ## look at pages in a real Chromium; needs root and Debian's
 .PHONY: bench
 bench: setup ## measure, and print the tables of docs/benchmarks.md
 	@for benchmark in benchmarks/*.py; do python $$benchmark; done
+
+.PHONY: compliance
+compliance: .venv/.synced ## write docs/compliance.md: what stricter packs of rules find in the templates, and why
+	@python -m scripts.compliance
 
 .PHONY: docs
 docs: .tools/bin/uv ## build the documentation into site/
