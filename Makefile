@@ -106,6 +106,10 @@ test-browser: setup ## look at pages in a real Chromium; needs root and Debian's
 bench: setup ## measure, and print the tables of docs/benchmarks.md
 	@for benchmark in benchmarks/*.py; do python $$benchmark; done
 
+.PHONY: architecture
+architecture: .venv/.synced ## draw docs/images/architecture.svg from the templates
+	@python -m scripts.architecture
+
 .PHONY: compliance
 compliance: .venv/.synced ## write docs/compliance.md: what stricter packs of rules find in the templates, and why
 	@python -m scripts.compliance

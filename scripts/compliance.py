@@ -37,9 +37,8 @@ REASONS = {
 }
 
 
-def main(page: Path = PAGE) -> int:
+def write(findings: Mapping[str, Mapping[str, list[str]]], page: Path) -> int:
     """Write the page; the exit status is 1 if a finding has no reason."""
-    findings = find()
     if unexplained := sorted(set(findings) - set(REASONS)):
         print(f"no reason is written for {', '.join(unexplained)}: add it to {Path(__file__).name}", file=sys.stderr)
         return 1
@@ -109,4 +108,4 @@ def _listed(paths: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(find(), PAGE))
