@@ -129,6 +129,8 @@ class WorkerJob(Construct):
         shared = {} if self._mount_point is None else {"CPB_INPUT_ROOT": self._mount_point}
         return {
             "CPB_SCRATCH": self._runtime.settings.scratch,
+            # What CloudWatch Logs searches by run, plate and well, and finds metrics in.
+            "CPB_LOG_FORMAT": "json",
             # What the container has; a job that gets more is told so.
             "CPB_VCPUS": str(self._settings.vcpu),
             "CPB_MEMORY_MIB": str(self._settings.memory_mib),

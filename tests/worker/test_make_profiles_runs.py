@@ -15,6 +15,7 @@ from cellpainting.cli.run import run as cpb_run
 from cellpainting.cli.status import status
 from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.errors import MissingInput, StorageUnavailable
+from cellpainting.job_output import LogLine
 from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger import Cause, LostShard, read_ledger
@@ -201,12 +202,12 @@ def test_interrupted_run_goes_on_and_keeps_what_was_made(bucket: FolderStorage) 
 
 def test_run_that_is_done_again_makes_only_what_has_changed_and_with_force_all(bucket: FolderStorage) -> None:
     record = RunRecord.of(parse_job(REQUEST), REQUEST)
-    told: list[str] = []
+    told: list[LogLine] = []
 
     def done_again(request: dict[str, Any]) -> list[str]:
         told.clear()
         assert run(record, profiling(parse_job(request)), SHARD, bucket=bucket, show=told.append).is_success
-        return [line for line in told if " wells x " in line]
+        return [line.text for line in told if " wells x " in line.text]
 
     assert len(done_again(REQUEST)) == 2 * len(USUAL)
     assert done_again(REQUEST) == []

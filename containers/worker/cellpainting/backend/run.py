@@ -1,6 +1,5 @@
 """A `build_backend` job, from its plan to its manifest."""
 
-from collections.abc import Callable
 from contextlib import closing
 
 from cellpainting.backend.analysis import open_analysis
@@ -10,12 +9,13 @@ from cellpainting.backend.progress import ReadingProgress
 from cellpainting.backend.report import IngestReport
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import BuildBackend, RunRecord
 from cellpainting.ledger import GroupResult, Manifest, StoredFile, write_plan
 from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning import ShardPlan
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.storage import Storage
 
 
@@ -26,7 +26,7 @@ def run(
     *,
     bucket: Storage,
     processors: int,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
 ) -> Manifest:
     """Build the backend of a request; leaves it, its report, log and manifest in the bucket.
 
@@ -44,7 +44,7 @@ def run(
             report = _ingest(job, bucket, processors, log)
         except (InvalidRequest, MissingInput) as error:
             reason = str(error)
-            log.tell(f"failed: {reason}")
+            log.complain(f"failed: {reason}")
         if report:
             _tell_outcome(report, log)
         log.close()

@@ -74,7 +74,7 @@ def measure(placed: PlacedGroup, driver: Driver, rules: Rules, tally: Tally, lis
         if not culprits:
             break
         for culprit in culprits:
-            tally.tell(f"set aside: {culprit.image_set.label}: {culprit.reason}")
+            tally.set_aside(culprit.image_set, culprit.reason)
             run.settled[culprit.image_set.number] = culprit
         attempt += 1
     run.seconds = time.monotonic() - started

@@ -9,9 +9,10 @@ from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.cellprofiler.shard import Shard, measure_groups
 from cellpainting.errors import CellPaintingError, InvalidRequest, StorageUnavailable
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import LogLine, print_at_once
 from cellpainting.jobs import RunCellProfiler, RunRecord
 from cellpainting.ledger import Manifest, StoredFile
-from cellpainting.ledger.shard_work import MadeWith, ShardWork
+from cellpainting.ledger.shard_work import Count, MadeWith, ShardWork, count_nothing
 from cellpainting.planning import ShardPlan
 from cellpainting.scratch import scratch_folder
 from cellpainting.shard_log import MARK, ShardLog
@@ -44,12 +45,14 @@ def run(
     images_from: Storage,
     cellprofiler: CellProfiler,
     capacity: Capacity,
+    count: Count = count_nothing,
 ) -> Manifest:
     """Do one shard of a request and leave its log and manifest in the bucket, whether it succeeded or not.
 
     Groups that an earlier attempt measured, from the image sets, the images, the pipeline, the plugins and with the
     CellProfiler that there are now, are not measured again; with `force` they are, unless the attempt was interrupted
     and this one goes on with it. Images are read from `images_from`: the bucket, or a file system that shows it.
+    `count` hears of each group that is done.
 
     Raises
     ------
@@ -58,9 +61,10 @@ def run(
     """
     with scratch_folder() as scratch:
         tools, reason = _take_tools(job, plan, bucket, cellprofiler, scratch)
-        work = ShardWork(record, plan, bucket, tools.made_with)
+        work = ShardWork(record, plan, bucket, tools.made_with, count=count)
         if work.is_finished:
-            print(f"{MARK}shard {plan.number} is done, from what is there now; 'force' does it again", flush=True)
+            told = f"{MARK}shard {plan.number} is done, from what is there now; 'force' does it again"
+            print_at_once(LogLine(told))
             return work.finish()
         log = ShardLog(scratch / "shard.log")
         try:
@@ -68,7 +72,7 @@ def run(
                 shard = Shard(record, job, plan, bucket, images_from, scratch, log, work)
                 reason = _measure(shard, tools, cellprofiler, capacity)
             if reason:
-                log.tell(f"failed: {reason}")
+                log.complain(f"failed: {reason}")
         finally:
             log.close()
         bucket.upload(log.path, record.keys.log(plan.number))

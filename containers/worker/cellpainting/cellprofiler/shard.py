@@ -138,6 +138,6 @@ class Lanes:
         )
         shard.work.record(result)
         if conclusion.reason:
-            shard.log.tell(f"failed: {placed.group.folder or 'all image sets'}: {conclusion.reason}")
+            shard.log.complain(f"failed: {placed.group.folder or 'all image sets'}: {conclusion.reason}")
         self._inputs.release(placed.inputs)
         shutil.rmtree(placed.scratch, ignore_errors=True)

@@ -104,7 +104,7 @@ def _bar(console: Console, name: str) -> "Iterator[Tell]":
 
 
 def _line_printer(console: Console) -> Any:
-    return lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return lambda line: console.print(line.text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _tell_outcome(ledger: Ledger, folder: Path) -> None:

@@ -1,11 +1,13 @@
 """The command `cpb` and its exit status: 0 all work succeeded, 1 some failed, 2 the request is invalid."""
 
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from cellpainting.errors import CellPaintingError
+from cellpainting.job_output import FORMAT, JSON, speak_json
 
 COMMANDS = (
     "run",
@@ -49,6 +51,8 @@ def cpb() -> None:
 
 def main() -> None:
     """Run the command line; an error of ours is one line, without a traceback."""
+    if os.environ.get(FORMAT) == JSON:
+        speak_json()
     try:
         status = cpb.main(standalone_mode=False)
     except CellPaintingError as error:

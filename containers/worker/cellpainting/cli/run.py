@@ -17,6 +17,7 @@ from cellpainting.cli.signals import stop
 from cellpainting.dispatch.planning_job import plan_run, plan_run_in_stages
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.errors import InvalidRequest, MissingInput
+from cellpainting.job_output import Level, LogLine, name_place, print_at_once
 from cellpainting.jobs import (
     BuildBackend,
     DecodeFovs,
@@ -28,16 +29,19 @@ from cellpainting.jobs import (
     RunCellProfiler,
     RunRecord,
     StagedJob,
+    WholeJob,
     parse_job,
 )
 from cellpainting.jobs.run_record import RUNS
-from cellpainting.ledger import Manifest, read_ledger
+from cellpainting.ledger import ImageSet, Manifest, read_ledger
 from cellpainting.ledger.approval import why_not_approved
 from cellpainting.ledger.blocked import mark_blocked
 from cellpainting.ledger.readiness import why_not_ready
+from cellpainting.ledger.shard_work import Count
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_job import ReadSource, read_csv_source
 from cellpainting.shard_log import MARK
+from cellpainting.shard_metrics import ShardMetrics
 from cellpainting.starfish import decode, merge
 from cellpainting.starfish.environment import VARIABLE as STARFISH
 from cellpainting.starfish.environment import Starfish, find_starfish
@@ -92,15 +96,40 @@ def run(request: str, shard: int, submission: int | None, is_planning: bool, vcp
     """
     signal.signal(signal.SIGTERM, stop)
     bucket, record = _open_run(request)
+    name_place(record.run_id)
     if is_planning:
         return _plan(record, bucket)
     _require_ready(record, bucket)
     number = _shard_number(record, bucket, shard + int(os.environ.get(ARRAY_INDEX, "0")), submission)
     plan = _read_plan(record, bucket, number)
+    name_place(record.run_id, number, _plate(record, plan))
     bucket.delete(record.keys.lost(number))  # it is being found again
-    manifest = _do(record, plan, bucket, Capacity(vcpus, memory_mib))
+    manifest = _do_counted(record, plan, bucket, Capacity(vcpus, memory_mib))
     _tell_outcome(record, manifest)
     return 0 if manifest.is_success else 1
+
+
+def _plate(record: RunRecord, plan: ShardPlan) -> str:
+    """The plate that all of a shard is of; empty if it is of several, or if only its worker can tell."""
+    tables = [plan.table(group) for group in plan.groups]
+    named = {table.metadata(row).get("Metadata_Plate", "") for table in tables for row in table.rows}
+    if not named and isinstance(record.job, BuildBackend | MakeReport):
+        return record.job.plate
+    return named.pop() if len(named) == 1 else ""
+
+
+def _do_counted(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity) -> Manifest:
+    """Do a shard, and tell CloudWatch what it comes to, also of one that does not come to its end."""
+    metrics = ShardMetrics(record, capacity.processes, capacity.memory_mib)
+    try:
+        manifest = _do(record, plan, bucket, capacity, metrics.count)
+        if isinstance(record.job, WholeJob):
+            metrics.count_all(manifest)
+        if manifest.reason:
+            metrics.lose(max(0, plan.image_set_count - len(manifest.outcomes)))
+    finally:
+        metrics.tell()
+    return manifest
 
 
 def _number(value: str | None) -> int | None:
@@ -112,14 +141,13 @@ def _number(value: str | None) -> int | None:
     return int(value)
 
 
-def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity) -> Manifest:
+def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity, count: Count) -> Manifest:
     images_from, job = _images_from(bucket), record.job
     if isinstance(job, DownloadImages):
         from cellpainting.download import run as download  # what it needs is not in every image
 
-        return download.run(
-            record, job, plan, bucket=bucket, sources=Sources(images_from), processors=capacity.processes
-        )
+        sources, processors = Sources(images_from), capacity.processes
+        return download.run(record, job, plan, bucket=bucket, sources=sources, processors=processors, count=count)
     if isinstance(job, BuildBackend):
         from cellpainting.backend.run import run as build  # as above
 
@@ -133,14 +161,23 @@ def _do(record: RunRecord, plan: ShardPlan, bucket: Storage, capacity: Capacity)
 
         return report(record, job, plan, bucket=bucket)
     if isinstance(job, DecodeFovs):
-        return decode.run(record, job, plan, bucket=bucket, starfish=_starfish(), memory_mib=capacity.memory_mib)
+        starfish, memory_mib = _starfish(), capacity.memory_mib
+        return decode.run(record, job, plan, bucket=bucket, starfish=starfish, memory_mib=memory_mib, count=count)
     if isinstance(job, MergeFovs):
-        return merge.run(record, job, plan, bucket=bucket, starfish=_starfish(), memory_mib=capacity.memory_mib)
+        starfish, memory_mib = _starfish(), capacity.memory_mib
+        return merge.run(record, job, plan, bucket=bucket, starfish=starfish, memory_mib=memory_mib)
     if isinstance(job, StagedJob):
         raise InvalidRequest(f"run {record.run_id} has no shards of its own; do those of its stages")
     cellprofiler = find_cellprofiler(os.environ.get(VARIABLE, ""))
     return measure.run(
-        record, job, plan, bucket=bucket, images_from=images_from, cellprofiler=cellprofiler, capacity=capacity
+        record,
+        job,
+        plan,
+        bucket=bucket,
+        images_from=images_from,
+        cellprofiler=cellprofiler,
+        capacity=capacity,
+        count=count,
     )
 
 
@@ -164,7 +201,7 @@ def _plan(record: RunRecord, bucket: Storage) -> int:
         return 0
     plan = plan_run(record, bucket, *_reader(record))
     for name in plan.unmatched:
-        _tell(f"no image set belongs to the requested group {name}")
+        _tell(f"no image set belongs to the requested group {name}", Level.WARNING)
     _tell(
         f"run {record.run_id} is planned: {plan.told_image_sets} in {plan.shard_count} shards; "
         f"to be done: {plan.pending or 'none'}"
@@ -238,16 +275,17 @@ def _images_from(bucket: Storage) -> Storage:
 def _tell_outcome(record: RunRecord, manifest: Manifest) -> None:
     reasons = [manifest.reason, *(group.reason for group in manifest.groups if not group.outcomes)]
     for reason in filter(None, reasons):
-        _tell(f"shard {manifest.shard}: {reason}")
+        _tell(f"shard {manifest.shard}: {reason}", Level.ERROR)
     left = [outcome for outcome in manifest.outcomes if not outcome.state.is_success]
     for outcome in left[:PROBLEMS_TOLD]:
-        _tell(f"not done: {outcome.image_set.label}: {outcome.state.value}: {outcome.reason}")
+        told = f"not done: {outcome.image_set.label}: {outcome.state.value}: {outcome.reason}"
+        _tell(told, Level.ERROR, outcome.image_set)
     if len(left) > PROBLEMS_TOLD:
-        _tell(f"not done: {len(left) - PROBLEMS_TOLD} more")
+        _tell(f"not done: {len(left) - PROBLEMS_TOLD} more", Level.ERROR)
     counted = Counter(outcome.state for outcome in manifest.outcomes)
     states = ", ".join(f"{count} {state.value}" for state, count in counted.items()) or "no image sets"
     _tell(f"shard {manifest.shard} of run {record.run_id} ended after {manifest.seconds:.1f} s: {states}")
 
 
-def _tell(line: str) -> None:
-    print(MARK + line, flush=True)
+def _tell(text: str, level: Level = Level.INFO, image_set: ImageSet | None = None) -> None:
+    print_at_once(LogLine(MARK + text, level, image_set))

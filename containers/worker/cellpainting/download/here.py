@@ -19,6 +19,7 @@ from cellpainting.load_data.read_table import read_table
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_download import plan_download
 from cellpainting.planning.run_plan import RunPlan
+from cellpainting.shard_log import Show
 from cellpainting.storage import FolderStorage, S3Storage, Sources, Storage
 
 IMAGES, TABLES = "images", "jobs"  # folders below the one that is asked for
@@ -49,9 +50,7 @@ class Here:
         return Sources(FolderStorage(ROOT), public)
 
 
-def download(
-    table: Path, processing: Mapping[str, Any], here: Here, *, show: Callable[[str], None], tell: Tell
-) -> Ledger:
+def download(table: Path, processing: Mapping[str, Any], here: Here, *, show: Show, tell: Tell) -> Ledger:
     """Download the images of a table of load data; `processing` are fields of a `download_images` request.
 
     The table names images by `s3://` addresses, or by paths of this machine; relative ones begin in its own folder.

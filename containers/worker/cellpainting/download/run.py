@@ -1,6 +1,5 @@
 """One shard of a `download_images` job, from its plan to its manifest."""
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,14 +11,15 @@ from cellpainting.download.shard import Downloader, Shard, metadata_by_name
 from cellpainting.download.tally import Tally, Tell
 from cellpainting.errors import DamagedImage, InvalidRequest
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import DownloadImages, RunRecord
 from cellpainting.ledger import Manifest
-from cellpainting.ledger.shard_work import Checks, MadeWith, ShardWork
+from cellpainting.ledger.shard_work import Checks, Count, MadeWith, ShardWork, count_nothing
 from cellpainting.load_data import LoadData
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_download import channel_positions
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.storage import Sources, Storage
 
 
@@ -31,13 +31,15 @@ def run(
     bucket: Storage,
     sources: Sources,
     processors: int,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
+    count: Count = count_nothing,
     tell: Tell = lambda done, total, fetched_bytes: None,
 ) -> Manifest:
     """Do one shard of a request; leaves images, index, log and manifest in the bucket, whether it succeeded or not.
 
     What an earlier attempt published is not fetched again if it is still what it was, its source is too, and the same
-    would be made of it; with `force` it is. `show` takes the log's lines, `tell` hears how far it is.
+    would be made of it; with `force` it is. `show` takes the log's lines, `count` the groups that are
+    done, `tell` hears how far it is.
 
     Raises
     ------
@@ -54,7 +56,8 @@ def run(
             shard = _open(record, job, plan, bucket, sources, scratch)
         except DamagedImage as error:
             return _finish(ShardWork(record, plan, bucket, made_with), record, plan, bucket, log, str(error))
-        work = ShardWork(record, plan, bucket, made_with, Checks(sources, shard.fingerprint, shard.form.is_intact))
+        checks = Checks(sources, shard.fingerprint, shard.form.is_intact)
+        work = ShardWork(record, plan, bucket, made_with, checks, count=count)
         _do_what_is_left(shard, work, log, tell, processors)
         channels = list(channel_positions(job, LoadData(plan.columns, ())))
         write_plate_files(bucket, job.output, plan.part, shard.form, metadata_by_name(plan), channels)
@@ -90,7 +93,7 @@ def _finish(
     work: ShardWork, record: RunRecord, plan: ShardPlan, bucket: Storage, log: ShardLog, reason: str = ""
 ) -> Manifest:
     if reason:
-        log.tell(f"failed: {reason}")
+        log.complain(f"failed: {reason}")
     log.close()
     bucket.upload(log.path, record.keys.log(plan.number))
     return work.finish(reason)

@@ -28,7 +28,8 @@ class Tally:
         self._tell(self._done, self._total, self._fetched_bytes)
         if made.errors:
             outcome = made.outcome
-            self._log.tell(f"not done: {outcome.image_set.label}: {outcome.state.value}: {outcome.reason}")
+            image_set = outcome.image_set
+            self._log.complain(f"not done: {image_set.label}: {outcome.state.value}: {outcome.reason}", image_set)
         if time.monotonic() - self._told_at >= EVERY_S:
             self.summarise()
 

@@ -53,14 +53,29 @@ class Checks:
     is_intact: Callable[[GroupResult], bool] = lambda result: True
 
 
+Count = Callable[[GroupResult], None]
+
+
+def count_nothing(result: GroupResult) -> None:
+    """Where nobody watches."""
+
+
 class ShardWork:
-    """A shard's groups: which are done, and what is left to do."""
+    """A shard's groups: which are done, and what is left to do. `count` hears of each that is done now."""
 
     def __init__(
-        self, record: RunRecord, plan: ShardPlan, bucket: Storage, made_with: MadeWith, checks: Checks | None = None
+        self,
+        record: RunRecord,
+        plan: ShardPlan,
+        bucket: Storage,
+        made_with: MadeWith,
+        checks: Checks | None = None,
+        *,
+        count: Count = count_nothing,
     ) -> None:
         self._keys, self._plan, self._bucket, self._made_with = record.keys, plan, bucket, made_with
         self._checks = checks or Checks(Sources(bucket), plan.fingerprint)
+        self._count = count
         self._started = time.monotonic()
         self._lock = Lock()
         self._written_at, self._writing_s = 0.0, 0.0
@@ -100,6 +115,7 @@ class ShardWork:
             self._done[result.folder] = result
             if self.left and time.monotonic() - self._written_at >= self._writing_s / WRITING_SHARE:
                 self._write_progress()
+        self._count(result)
 
     def finish(self, reason: str = "") -> Manifest:
         """Write the manifest; what nobody plans any more is deleted first, then the progress."""

@@ -13,6 +13,7 @@ from moto.moto_api import state_manager
 
 from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
 from cellpainting.errors import LocalCloudError
+from cellpainting.job_output import message_of
 from cellpainting.local.attempt import Attempt, Outcome
 from cellpainting.local.container import ContainerHost
 from cellpainting.local.retry import is_retried, lower_keys
@@ -172,7 +173,9 @@ class Scheduler:
 
         def write(line: str) -> None:
             logs.put_log_events(group, stream, [{"timestamp": int(time.time() * 1000), "message": line or " "}])
-            self._tell(title(job), line)
+            shown = message_of(line)
+            if shown is not None:
+                self._tell(title(job), shown)
 
         return write
 

@@ -1,11 +1,11 @@
 """A `make_profiles` job, from its plan to its manifest."""
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 
 from cellpainting.errors import InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import MakeProfiles, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, write_plan
 from cellpainting.ledger.source_digest import source_digest
@@ -15,7 +15,7 @@ from cellpainting.profiles.profile_report import MakingReport
 from cellpainting.profiles.request import open_request
 from cellpainting.profiles.shelf import peak_memory_mib
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.storage import Storage
 
 
@@ -25,7 +25,7 @@ def run(
     plan: ShardPlan,
     *,
     bucket: Storage,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
 ) -> Manifest:
     """Make the profiles of a request; leaves them, their reports, log and manifest in the bucket.
 
@@ -45,7 +45,7 @@ def run(
             report = make_profiles(config, places, Tell(say=log.tell), force=job.force)
         except (InvalidRequest, MissingInput) as error:
             reason = str(error)
-            log.tell(f"failed: {reason}")
+            log.complain(f"failed: {reason}")
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
         groups = (_group(report, made_from),) if report else ()

@@ -1,13 +1,13 @@
 """A `make_report` job, from its plan to its manifest."""
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 from cellpainting.errors import CellPaintingError, DamagedTable, InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import MakeReport, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile, write_plan
 from cellpainting.ledger.source_digest import source_digest
@@ -17,7 +17,7 @@ from cellpainting.report.plate_page import plate_page
 from cellpainting.report.request import open_request
 from cellpainting.report.write_report import write_page
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.storage import Storage
 
 
@@ -27,7 +27,7 @@ def run(
     plan: ShardPlan,
     *,
     bucket: Storage,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
 ) -> Manifest:
     """Make the page of a request; leaves it, its log and manifest in the bucket.
 
@@ -47,7 +47,7 @@ def run(
             page = _make(job, bucket, scratch / "page.html", log)
         except (InvalidRequest, MissingInput, DamagedTable) as error:
             outcome = _failed(outcome.image_set, error)
-            log.tell(f"failed: {error}")
+            log.complain(f"failed: {error}")
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
         group = _group(job, outcome, page, made_from, time.monotonic() - started)

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 from cellpainting.errors import CellPaintingError, DamagedFieldOfView, InvalidRequest, MissingInput, StorageUnavailable
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import DecodeFovs, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile
-from cellpainting.ledger.shard_work import MadeWith, ShardWork
+from cellpainting.ledger.shard_work import Count, MadeWith, ShardWork, count_nothing
 from cellpainting.planning import Group, ShardPlan
 from cellpainting.planning.plan_fovs import field_number, open_experiment
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.starfish.confined import Ended, Limits, run_confined
 from cellpainting.starfish.environment import Starfish
 from cellpainting.starfish.fetch_field import fetch_field
@@ -67,12 +67,13 @@ def run(
     bucket: Storage,
     starfish: Starfish,
     memory_mib: int,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
+    count: Count = count_nothing,
 ) -> Manifest:
     """Decode one field of view; leaves the table, the log and the manifest in the bucket, whether it succeeded or not.
 
     What an earlier attempt decoded from the same files, with the same recipe and starfish, is not done again, unless
-    `force` asks for it. `memory_mib` is the container's.
+    `force` asks for it. `memory_mib` is the container's; `count` hears of the field when it is done.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def run(
     """
     with scratch_folder() as scratch, closing(ShardLog(scratch / "shard.log", show)) as log:
         tools, made_with, reason = _take_tools(job, bucket, starfish, scratch / "recipe.py")
-        work = ShardWork(record, plan, bucket, made_with)
+        work = ShardWork(record, plan, bucket, made_with, count=count)
         if work.is_finished:
             log.tell(f"shard {plan.number} is done, from what is there now; 'force' does it again")
             return work.finish()
@@ -89,7 +90,7 @@ def run(
             field = Field(job, plan, bucket, scratch, Limits(job.timeout_s, memory_mib), log)
             work.record(_decode(field, tools))
         if reason:
-            log.tell(f"failed: {reason}")
+            log.complain(f"failed: {reason}")
         log.close()
         bucket.upload(log.path, record.keys.log(plan.number))
         return work.finish(reason)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 from cellpainting.errors import CellPaintingError, DamagedFieldOfView, InvalidRequest, MissingInput
 from cellpainting.image_digest import image_digest
+from cellpainting.job_output import print_at_once
 from cellpainting.jobs import MergeFovs, RunRecord
 from cellpainting.ledger import Cause, GroupResult, ImageSet, Manifest, Outcome, State, StoredFile
 from cellpainting.ledger.source_digest import source_digest
 from cellpainting.planning import ShardPlan
 from cellpainting.planning.plan_fovs import MERGED
 from cellpainting.scratch import scratch_folder
-from cellpainting.shard_log import ShardLog, print_at_once
+from cellpainting.shard_log import ShardLog, Show
 from cellpainting.starfish.confined import Ended, Limits, run_confined
 from cellpainting.starfish.decoded_fields import DecodedFields, fetch_decoded, find_decoded
 from cellpainting.starfish.environment import Starfish
@@ -61,7 +61,7 @@ def run(
     bucket: Storage,
     starfish: Starfish,
     memory_mib: int,
-    show: Callable[[str], None] = print_at_once,
+    show: Show = print_at_once,
 ) -> Manifest:
     """Merge the fields of a run; leaves the tables, a report of them, the log and the manifest in the bucket.
 
@@ -117,7 +117,7 @@ def _refused(image_set: ImageSet, error: CellPaintingError) -> Outcome:
 def _tell(fields: DecodedFields, log: ShardLog) -> None:
     log.tell(f"{len(fields.files)} fields of view of run {fields.run_id} to merge")
     for field, reason in fields.missing.items():
-        log.tell(f"{field} is missing: {reason}")
+        log.complain(f"{field} is missing: {reason}")
     for key in fields.stale:
         log.tell(f"{key} is not of this run: left out")
 
