@@ -118,6 +118,19 @@ class JobSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitoringSettings:
+    """Who is told what, and when: alarms, and the function that counts jobs."""
+
+    alarm_email: str
+    watch_every_minutes: int
+    watcher_timeout_s: int
+    watcher_memory_mib: int
+    held_up_minutes: int
+    failed_image_sets_per_hour: int
+    log_retention: Retention
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchSettings:
     """Everything between the request queue and the containers."""
 
@@ -128,6 +141,7 @@ class BatchSettings:
     jobs: tuple[JobSettings, ...]
     attempts: int
     job_log_retention: Retention
+    monitoring: MonitoringSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,5 +383,23 @@ PRODUCTION = Settings(
         # before was.
         attempts=3,
         job_log_retention="THREE_MONTHS",
+        monitoring=MonitoringSettings(
+            # Who gets a mail of each alarm, once the address has been confirmed. Nobody: others subscribe to the topic.
+            alarm_email="",
+            # Minutes. Some 9,000 calls of half a second a month: two cents.
+            watch_every_minutes=5,
+            # Seconds. A hundred jobs take two calls of Batch's, and arrays count as one job; 10,000 single ones half a
+            # minute.
+            watcher_timeout_s=60,
+            # MiB. It calls Batch and adds up.
+            watcher_memory_mib=256,
+            # Minutes that jobs may be ready to run while none of their queue does. Hosts take some five to start, and
+            # Spot has half an hour before its jobs are given to On-Demand.
+            held_up_minutes=45,
+            # Image sets. Single bad images are the rule in a screen; a tenth of a plate of 384 wells and 9 sites within
+            # an hour is a pipeline that does not fit, or a storage that fails.
+            failed_image_sets_per_hour=350,
+            log_retention="THREE_MONTHS",
+        ),
     ),
 )

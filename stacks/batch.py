@@ -8,9 +8,10 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from constants import BatchSettings, RequestQueueSettings
+from constants import BatchSettings, MonitoringSettings, RequestQueueSettings
 from stacks.dispatcher import Dispatcher
 from stacks.hosts import Hosts
+from stacks.monitoring import Monitoring, Watched
 from stacks.runtime_image import RuntimeImage
 from stacks.shared_file_system import SharedFileSystem
 from stacks.storage import StorageStack
@@ -32,6 +33,7 @@ class BatchStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id_, env=env, description="Cell Painting Batch: queue, dispatcher and jobs")
         self._vpc = vpc
+        self.dead_letters = self._build_dead_letters(settings.request_queue)
         self.request_queue = self._build_request_queue(settings.request_queue)
         self.job_logs = logs.LogGroup(
             self,
@@ -53,23 +55,28 @@ class BatchStack(cdk.Stack):
             jobs=self.jobs,
             runs_topic=self.runs_topic,
         )
+        self.monitoring = self._build_monitoring(settings.monitoring)
         self._add_outputs(storage)
 
-    def _build_request_queue(self, settings: RequestQueueSettings) -> sqs.Queue:
-        dead_letters = sqs.Queue(
+    def _build_dead_letters(self, settings: RequestQueueSettings) -> sqs.Queue:
+        return sqs.Queue(
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(settings.dead_letter_days),
         )
+
+    def _build_request_queue(self, settings: RequestQueueSettings) -> sqs.Queue:
         return sqs.Queue(
             self,
             "Requests",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             visibility_timeout=cdk.Duration.seconds(settings.visibility_timeout_s),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=settings.max_receive_count),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letters, max_receive_count=settings.max_receive_count
+            ),
         )
 
     def _build_shared_file_system(self, storage: StorageStack) -> SharedFileSystem | None:
@@ -116,6 +123,16 @@ class BatchStack(cdk.Stack):
             master_key=kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns"),
         )
 
+    def _build_monitoring(self, settings: MonitoringSettings) -> Monitoring:
+        watched = Watched(
+            request_queue=self.request_queue,
+            dead_letters=self.dead_letters,
+            lost_events=self.dispatcher.lost_events,
+            dispatcher=self.dispatcher.function,
+            job_queues={"spot": self.hosts.spot_queue, "on-demand": self.hosts.on_demand_queue},
+        )
+        return Monitoring(self, "Monitoring", settings=settings, watched=watched)
+
     def _add_outputs(self, storage: StorageStack) -> None:
         """The first three are what the README and people's scripts look up: ids and export names stay."""
         cdk.CfnOutput(self, "BucketName", value=storage.bucket.bucket_name, export_name="BucketName")
@@ -123,5 +140,6 @@ class BatchStack(cdk.Stack):
         cdk.CfnOutput(self, "BatchJobQueueARN", value=self.hosts.spot_queue.job_queue_arn)
         cdk.CfnOutput(self, "OnDemandJobQueueARN", value=self.hosts.on_demand_queue.job_queue_arn)
         cdk.CfnOutput(self, "RunsTopicARN", value=self.runs_topic.topic_arn)
+        cdk.CfnOutput(self, "AlarmsTopicARN", value=self.monitoring.topic.topic_arn)
         cdk.CfnOutput(self, "DispatcherLogGroup", value=self.dispatcher.log_group.log_group_name)
         cdk.CfnOutput(self, "JobLogGroup", value=self.job_logs.log_group_name)

@@ -1,13 +1,9 @@
 """The Lambda function that turns requests into Batch jobs, and what it may do."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
@@ -23,12 +19,11 @@ from constructs import Construct
 
 from constants import DispatcherSettings
 from stacks.findings import accept, accept_objects
+from stacks.function_code import ROOT, function_code
 from stacks.hosts import Hosts
 from stacks.worker_job import WorkerJob
 
-ROOT = Path(__file__).resolve().parents[1]
 HANDLER = ROOT / "lambdas" / "dispatcher"
-PACKAGE = ROOT / "containers" / "worker" / "cellpainting"
 # The parts of the worker's package that need nothing but the standard library and boto3.
 PARTS = (
     "__init__.py",
@@ -41,29 +36,6 @@ PARTS = (
     "planning",
     "storage",
 )
-
-
-@jsii.implements(cdk.ILocalBundling)
-class DispatcherBundle:
-    """The function's code, put together by copying: neither Docker nor pip is asked."""
-
-    def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:
-        """Copy the handler and the shared parts. FileNotFoundError when one of them is missing."""
-        copy_modules(HANDLER, Path(output_dir))
-        for part in PARTS:
-            copy_modules(PACKAGE / part, Path(output_dir) / PACKAGE.name / part)
-        return True
-
-
-def copy_modules(source: Path, target: Path) -> None:
-    """Copy one module, or all modules below a folder; FileNotFoundError if there are none."""
-    modules = [source] if source.is_file() else sorted(source.rglob("*.py"))
-    if not modules:
-        raise FileNotFoundError(f"{source} holds no Python module, and the dispatcher needs it")
-    for module in modules:
-        copy = target / module.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(module, copy)
 
 
 class Dispatcher(Construct):
@@ -113,16 +85,16 @@ class Dispatcher(Construct):
                 report_batch_item_failures=True,
             )
         )
+        self.lost_events = self._build_lost_events()
         self._follow_ends_of_jobs(queues)
 
     def _follow_ends_of_jobs(self, queues: Sequence[batch.IJobQueue]) -> None:
         """Tell the function when a job ends, but not of each child of an array. What cannot be told, or fails there
         again and again, is kept.
         """
-        lost_events = self._build_lost_events()
         age = cdk.Duration.hours(self._settings.event_age_hours)
         self.function.configure_async_invoke(
-            on_failure=destinations.SqsDestination(lost_events),
+            on_failure=destinations.SqsDestination(self.lost_events),
             retry_attempts=self._settings.event_retries,
             max_event_age=age,
         )
@@ -139,7 +111,9 @@ class Dispatcher(Construct):
                     "arrayProperties": {"index": [{"exists": False}]},
                 },
             ),
-            targets=[events_targets.LambdaFunction(self.function, dead_letter_queue=lost_events, max_event_age=age)],
+            targets=[
+                events_targets.LambdaFunction(self.function, dead_letter_queue=self.lost_events, max_event_age=age)
+            ],
         )
 
     def _build_lost_events(self) -> sqs.Queue:
@@ -170,7 +144,7 @@ class Dispatcher(Construct):
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="handler.handler",
-            code=_code(),
+            code=function_code(HANDLER, PARTS),
             role=self.role,
             log_group=self.log_group,
             timeout=cdk.Duration.seconds(self._settings.timeout_s),
@@ -214,12 +188,3 @@ class Dispatcher(Construct):
             "is asked of the input itself.",
         )
         accept_objects(self.role, bucket, "runs/*", reason="Every run has a folder of its own below runs/.")
-
-
-def _code() -> lambda_.AssetCode:
-    return lambda_.Code.from_asset(
-        str(HANDLER),
-        # Of what is in the bundle, so that the same modules are the same asset on every machine.
-        asset_hash_type=cdk.AssetHashType.OUTPUT,
-        bundling=cdk.BundlingOptions(image=cdk.DockerImage.from_registry("never-used"), local=DispatcherBundle()),
-    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from constants import PRODUCTION
+from tests.stacks.templates import function
 
 ROOT = Path(__file__).resolve().parents[2]
 # What Lambda's Python runtime brings along: boto3 and what it needs.
@@ -18,9 +19,7 @@ RUNTIME_MODULES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "s
 @pytest.fixture(scope="module")
 def bundle(assemblies: dict[str, Path]) -> Path:
     folder = assemblies["s3"]
-    template = json.loads((folder / "batch-cpb.template.json").read_text())
-    (function,) = [one for one in template["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
-    return folder / f"asset.{function['Properties']['Code']['S3Key'].removesuffix('.zip')}"
+    return folder / f"asset.{function(folder, 'Dispatcher')['Code']['S3Key'].removesuffix('.zip')}"
 
 
 def test_it_holds_the_handler_and_the_shared_parts_and_nothing_else(bundle: Path) -> None:
@@ -69,12 +68,12 @@ def test_it_imports_with_boto3_alone(bundle: Path, tmp_path: Path) -> None:
 def test_a_missing_part_stops_the_bundling(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
-        "from stacks.dispatcher import copy_modules\n"
+        "from stacks.function_code import copy_modules\n"
         f"copy_modules(Path({str(tmp_path / 'jobs')!r}), Path({str(tmp_path / 'out')!r}))\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode != 0
-    assert "holds no Python module, and the dispatcher needs it" in ended.stderr
+    assert "holds no Python module, and a function needs it" in ended.stderr
 
 
 def test_an_image_is_built_from_its_own_folder_and_the_worker_without_their_by_products(

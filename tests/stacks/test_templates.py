@@ -14,11 +14,22 @@ from cellpainting.jobs import parse_job
 from cellpainting.jobs.message import JOB_TYPES
 from cellpainting.planning.plan_download import IMAGE_SETS_PER_SHARD
 from constants import PRODUCTION
+from tests.stacks.templates import (
+    Resource,
+    function,
+    listed,
+    only,
+    permissions,
+    render,
+    resources,
+    rule,
+    said,
+    statements,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIMES = {runtime.name: runtime for runtime in PRODUCTION.batch.runtimes}
 JOBS = {job.job_type: job for job in PRODUCTION.batch.jobs}
-Resource = dict[str, Any]
 
 # Every permission of an allowed statement that has a `*` in it, and why nothing narrower will do.
 REASONS = {
@@ -36,21 +47,6 @@ REASONS = {
     "s3:DeleteObject on <Data>/runs/*": "one folder per run",
     "s3:PutObject on <Data>/runs/*": "one folder per run",
 }
-
-
-def resources(folder: Path, kind: str) -> list[Resource]:
-    """All resources of one type, in all stacks."""
-    found = []
-    for file in sorted(folder.glob("*.template.json")):
-        template = json.loads(file.read_text())
-        found += [one for one in template["Resources"].values() if one["Type"] == f"AWS::{kind}"]
-    return found
-
-
-def only(folder: Path, kind: str) -> Resource:
-    (properties,) = [one["Properties"] for one in resources(folder, kind)]
-    assert isinstance(properties, dict)
-    return properties
 
 
 def job_definitions(folder: Path) -> dict[str, Resource]:
@@ -82,47 +78,6 @@ def data_bucket(folder: Path) -> Resource:
     ]
     assert isinstance(bucket, dict)
     return bucket
-
-
-def render(value: object) -> str:
-    """Text in place of CloudFormation's functions, with a name in angle brackets for what is unknown."""
-    match value:
-        case str():
-            return value
-        case {"Fn::Join": [str() as separator, list() as parts]}:
-            return separator.join(render(part) for part in parts)
-        case {"Fn::Base64": inner}:
-            return render(inner)
-        case {"Fn::ImportValue": str() as name}:
-            return "<Data>" if "GetAttData" in name else f"<{name}>"
-        case _:
-            return f"<{json.dumps(value)}>"
-
-
-def listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements(folder: Path) -> list[dict[str, Any]]:
-    return [
-        statement
-        for policy in resources(folder, "IAM::Policy")
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-    ]
-
-
-def said(statements: list[dict[str, Any]], effect: str = "Allow") -> set[str]:
-    return {
-        f"{action} on {render(resource)}"
-        for statement in statements
-        if statement["Effect"] == effect
-        for action in listed(statement["Action"])
-        for resource in listed(statement["Resource"])
-    }
-
-
-def permissions(folder: Path) -> set[str]:
-    return said(statements(folder))
 
 
 def job_policies(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -167,7 +122,7 @@ class TestDispatcher:
         source = only(assembly, "Lambda::EventSourceMapping")["EventSourceArn"]["Fn::GetAtt"][0]
         template = json.loads((assembly / "batch-cpb.template.json").read_text())
         queue = template["Resources"][source]["Properties"]
-        assert queue["VisibilityTimeout"] >= 6 * only(assembly, "Lambda::Function")["Timeout"]
+        assert queue["VisibilityTimeout"] >= 6 * function(assembly, "Dispatcher")["Timeout"]
 
     def test_a_message_that_fails_three_times_is_kept_for_two_weeks(self, assembly: Path) -> None:
         queues = [one["Properties"] for one in resources(assembly, "SQS::Queue")]
@@ -178,8 +133,7 @@ class TestDispatcher:
         assert all(queue["SqsManagedSseEnabled"] for queue in queues)
 
     def test_it_is_told_when_a_job_of_our_queues_has_ended_but_not_of_each_array_child(self, assembly: Path) -> None:
-        rule = only(assembly, "Events::Rule")
-        pattern = rule["EventPattern"]
+        pattern = rule(assembly, "JobEnded")["EventPattern"]
         assert pattern["source"] == ["aws.batch"]
         assert pattern["detail-type"] == ["Batch Job State Change"]
         followed = [render(queue) for queue in pattern["detail"]["jobQueue"]]
@@ -188,7 +142,7 @@ class TestDispatcher:
         assert pattern["detail"]["arrayProperties"] == {"index": [{"exists": False}]}
 
     def test_an_event_that_cannot_be_followed_is_tried_again_and_kept(self, assembly: Path) -> None:
-        (target,) = only(assembly, "Events::Rule")["Targets"]
+        (target,) = rule(assembly, "JobEnded")["Targets"]
         invoked = only(assembly, "Lambda::EventInvokeConfig")
         assert invoked["MaximumRetryAttempts"] == 2
         kept = invoked["DestinationConfig"]["OnFailure"]["Destination"]
@@ -196,7 +150,7 @@ class TestDispatcher:
         assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == invoked["MaximumEventAgeInSeconds"] == 6 * 3600
 
     def test_a_claim_is_given_up_only_when_the_function_cannot_be_at_work_any_more(self, assembly: Path) -> None:
-        assert only(assembly, "Lambda::Function")["Timeout"] < CLAIM_EXPIRES_S
+        assert function(assembly, "Dispatcher")["Timeout"] < CLAIM_EXPIRES_S
 
     def test_it_knows_the_version_of_the_image_s_cellprofiler(self) -> None:
         lock = (ROOT / "containers" / "cellprofiler" / "requirements.lock").read_text()
@@ -212,7 +166,7 @@ class TestDispatcher:
         assert most_mib < 0.9 * 64 * 1024
 
     def test_it_is_told_the_bucket_the_queues_the_topic_and_a_definition_per_job_type(self, assembly: Path) -> None:
-        variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
+        variables = function(assembly, "Dispatcher")["Environment"]["Variables"]
         assert set(variables) == {
             "BUCKET",
             "JOB_QUEUES",
@@ -233,7 +187,7 @@ class TestDispatcher:
         }
 
     def test_spot_is_the_default_queue_and_on_demand_the_other(self, assembly: Path) -> None:
-        variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
+        variables = function(assembly, "Dispatcher")["Environment"]["Variables"]
         on_demand = render(variables["ON_DEMAND_QUEUE"])
         named = re.findall("<[^>]*>", render(variables["JOB_QUEUES"]))
         assert len(named) == 2
@@ -243,7 +197,7 @@ class TestDispatcher:
 
     def test_its_variables_fit_where_lambda_keeps_them(self, assembly: Path) -> None:
         arn = "arn:aws:batch:us-east-1:123456789012:job-definition/JobbuildbackendDefinition1234567-1234567890abcdef:99"
-        variables = only(assembly, "Lambda::Function")["Environment"]["Variables"]
+        variables = function(assembly, "Dispatcher")["Environment"]["Variables"]
         text = "".join(name + re.sub("<[^>]*>", arn, render(value)) for name, value in variables.items())
         assert len(text) < 4096
 
@@ -420,7 +374,7 @@ class TestJobs:
 
     def test_every_log_group_forgets(self, assembly: Path) -> None:
         groups = resources(assembly, "Logs::LogGroup")
-        assert len(groups) == 3
+        assert len(groups) == 4
         assert all(group["Properties"]["RetentionInDays"] >= 30 for group in groups)
 
 

@@ -78,11 +78,12 @@ class EventBus:
             self._events.task_done()
 
     def _targets(self, event: dict[str, Any]) -> list[str]:
+        # A rule that waits for a time has no pattern, which to moto matches everything. There is no clock here.
         rules = events_backends[ACCOUNT][self._region].event_buses["default"].rules.values()
         return [
             target["Arn"]
             for rule in rules
-            if rule.state == "ENABLED" and rule.event_pattern.matches_event(event)
+            if rule.state == "ENABLED" and not rule.scheduled_expression and rule.event_pattern.matches_event(event)
             for target in rule.targets
         ]
 

@@ -18,6 +18,7 @@ def complete_moto(client: Callable[[str], Any]) -> None:
     _repair_batch(client)
     _model("AWS::FSx::FileSystem", lambda name, p: _create_file_system(client("fsx"), p), {"LustreMountName": "fsx"})
     _model("AWS::FSx::DataRepositoryAssociation", lambda name, p: "dra-0123456789abcdef0")
+    _model("AWS::CloudWatch::Alarm", lambda name, p: name)  # moto would keep it, and never set it off
     _model("AWS::Lambda::EventInvokeConfig", lambda name, p: name)  # the event bus reads it from the template
     # moto enforces bucket policies but ignores their conditions: the TLS-only Deny would refuse every PUT.
     _model("AWS::S3::BucketPolicy", lambda name, p: name)
