@@ -145,15 +145,17 @@ class Dispatcher:
         """
         return self.submitter.submit(run.keys, number, work, self.settings.place(run.job))
 
-    def planning(self, job: Job, origin: str, memory_mib: int | None = None) -> Work:
+    def planning(self, job: Job, origin: str) -> Work:
         """The work of planning in the worker's image."""
         vcpus, memory = self.resources(job)
-        return Work(origin, (), vcpus, memory_mib or memory, attempt_timeout_s(job.timeout_s, 1, 1), is_planning=True)
+        timeout_s, queue = attempt_timeout_s(job.timeout_s, 1, 1), self.settings.place(job).queue
+        return Work(origin, (), vcpus, memory, timeout_s, queue, is_planning=True)
 
     def measuring(self, job: Job, origin: str, shards: tuple[int, ...], largest_groups: int) -> Work:
         """The work of measuring some shards."""
         vcpus, memory = self.resources(job)
-        return Work(origin, shards, vcpus, memory, attempt_timeout_s(job.timeout_s, largest_groups, vcpus))
+        timeout_s = attempt_timeout_s(job.timeout_s, largest_groups, vcpus)
+        return Work(origin, shards, vcpus, memory, timeout_s, self.settings.place(job).queue)
 
     def resources(self, job: Job) -> tuple[int, int]:
         """vCPUs and memory in MiB: the request's, else the deployment's."""

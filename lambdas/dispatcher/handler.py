@@ -14,6 +14,7 @@ from cellpainting.jobs.run_record import rejected_key
 from cellpainting.storage import S3Storage
 from dispatcher import Decision, Dispatcher
 from job_ends import JobEnds
+from notices import Notices
 from settings import Settings
 
 # A message of 1 MiB holds thousands of requests, each a few calls to S3: too many to make one after the other.
@@ -21,7 +22,7 @@ DISPATCHERS = 16
 SETTINGS = Settings.from_environment()
 JOBS = BatchJobs()
 DISPATCHER = Dispatcher(SETTINGS, S3Storage(SETTINGS.bucket), JOBS)
-JOB_ENDS = JobEnds(DISPATCHER, JOBS)
+JOB_ENDS = JobEnds(DISPATCHER, JOBS, Notices(DISPATCHER.storage, SETTINGS.runs_topic))
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]] | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,21 @@ from moto.batch.models import batch_backends
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.jobs import RunRecord, parse_message
 from cellpainting.jobs.message import JOB_TYPES
 from cellpainting.storage import S3Storage
 from dispatcher import Dispatcher
+from job_ends import JobEnds
+from notices import Notices
 from settings import JobType, Settings
 from tests.worker.planning.conftest import HEADER, LOAD_DATA, MODULE
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 VERSION = "4.2.8.1"
-RUNS_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:runs"
 PIPELINE = HEADER.format(count=1) + MODULE.format(
     name="LoadData", number=1, revision=6, settings=LOAD_DATA.format(is_grouped="No", keys="")
 )
@@ -74,10 +78,12 @@ def load_data_of(image_sets: int, plate: str = "P1") -> bytes:
 class Cloud:
     """What the dispatcher works on, and what it did there."""
 
-    def __init__(self, dispatcher: Dispatcher, batch: Any) -> None:
+    def __init__(self, dispatcher: Dispatcher, batch: Any, sns: Any) -> None:
         self.dispatcher = dispatcher
         self.storage = dispatcher.storage
         self.batch = batch
+        notices = Notices(dispatcher.storage, dispatcher.settings.runs_topic, sns)
+        self.ends = JobEnds(dispatcher, BatchJobs(batch), notices)
 
     def dispatch(self, run: RunRecord, message_id: str, *, is_planned_here: bool = True) -> str:
         """What the handler does with one request."""
@@ -104,13 +110,19 @@ class Cloud:
         return {**self.batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0], **changed}
 
 
-@pytest.fixture
-def session(moto_url: str) -> Iterator[Any]:
-    """A Batch queue and definition whose jobs succeed at once, and a bucket, on moto's server."""
-    default_user_config["batch"] = {"use_docker": False}
+@pytest.fixture(scope="module")
+def client(moto_url: str) -> Any:
+    """Makes the client of a service, once: that takes longer than many a test."""
     session = boto3.Session("local", "local", region_name=REGION)
-    yield lambda service: session.client(service, endpoint_url=moto_url)
-    for backends in (batch_backends, s3_backends, iam_backends):
+    return cache(lambda service: session.client(service, endpoint_url=moto_url))
+
+
+@pytest.fixture
+def session(client: Any) -> Iterator[Any]:
+    """Clients of an empty account on moto's server, in whose Batch jobs succeed at once."""
+    default_user_config["batch"] = {"use_docker": False}
+    yield client
+    for backends in (batch_backends, s3_backends, iam_backends, sns_backends, sqs_backends):
         backends.reset()
 
 
@@ -149,5 +161,7 @@ def cloud(session: Any, tmp_path: Path) -> Cloud:
         name: JobType(definitions[job.runtime], vcpus=1, memory_mib=4096, version=versions[job.runtime])
         for name, job in JOB_TYPES.items()
     }
-    settings = Settings("data", (queue, on_demand), on_demand, job_types, RUNS_TOPIC, max_memory_mib=10_000)
-    return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch)
+    sns = session("sns")
+    topic = sns.create_topic(Name="runs")["TopicArn"]
+    settings = Settings("data", (queue, on_demand), on_demand, job_types, topic, max_memory_mib=10_000)
+    return Cloud(Dispatcher(settings, storage, BatchJobs(batch)), batch, sns)

@@ -22,16 +22,23 @@ from tests.conftest import measuring
 from tests.lambdas.conftest import PIPELINE, VERSION, Cloud, backend_of, load_data_of, plate_of
 from tests.lambdas.test_dispatcher import do_shard, put_images
 
+RECLAIMED = "Host EC2 (instance i-0) terminated."
+# As the guide of AWS Batch has it.
+NO_CAPACITY = "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
 KILLED = {"statusReason": "Essential container in task exited", "container": {"exitCode": 137}}
 
 
 @pytest.fixture
 def ends(cloud: Cloud) -> JobEnds:
-    return JobEnds(cloud.dispatcher, BatchJobs(cloud.batch))
+    return cloud.ends
 
 
 def lost(cloud: Cloud, run: RunRecord, shard: int) -> LostShard:
     return LostShard.from_json(cloud.storage.read(run.keys.lost(shard)))
+
+
+def queue_of(job: dict[str, Any]) -> str:
+    return str(job["jobQueue"]).rpartition("/")[2]
 
 
 def summary(cloud: Cloud, run: RunRecord) -> dict[str, Any]:
@@ -48,10 +55,11 @@ class TestLosses:
         (job,) = cloud.jobs
         for shard in (0, 2):
             do_shard(cloud, run, shard)
-        cloud.set_status(f"{job['jobId']}:1", "FAILED", None, "Host EC2 (instance i-0) terminated.")
-        assert "2 done" in ends.follow(cloud.detail(job, status="FAILED"))
+        cloud.set_status(f"{job['jobId']}:1", "FAILED", None, RECLAIMED)
+        assert "on-demand" in ends.follow(cloud.detail(job, status="FAILED"))
+        assert "2 done" in ends.follow(cloud.detail(cloud.jobs[1], status="FAILED", statusReason=RECLAIMED))
         assert lost(cloud, run, 1).cause == Cause.MACHINE_LOST
-        assert "Host EC2 (instance i-0) terminated." in lost(cloud, run, 1).reason
+        assert RECLAIMED in lost(cloud, run, 1).reason
         counted = summary(cloud, run)
         assert (counted["states"]["done"], counted["states"]["failed"], counted["image_sets"]) == (2, 1, 3)
         with pytest.raises(MissingInput):
@@ -154,6 +162,111 @@ class TestMemory:
         assert len(cloud.jobs) == 2
 
 
+class TestOnDemand:
+    @pytest.fixture
+    def run(self, cloud: Cloud) -> RunRecord:
+        """A run of three shards, each a child of one array job."""
+        put_images(cloud, 3)
+        run = plate_of(image_sets_per_shard=1)
+        cloud.dispatch(run, "m1")
+        return run
+
+    def fail(self, cloud: Cloud, ends: JobEnds, endings: list[tuple[int | None, str]], **changed: Any) -> str:
+        """End the children of the last job with an exit code and a reason each; the event comes twice."""
+        job = cloud.jobs[-1]
+        for index, (exit_code, reason) in enumerate(endings):
+            cloud.set_status(f"{job['jobId']}:{index}", "SUCCEEDED" if exit_code == 0 else "FAILED", exit_code, reason)
+        told = ends.follow(cloud.detail(job, status="FAILED", **changed))
+        ends.follow(cloud.detail(job, status="FAILED", **changed))
+        return told
+
+    def test_what_was_reclaimed_to_the_last_attempt_or_found_no_host_is_sent_there_once(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord
+    ) -> None:
+        do_shard(cloud, run, 0)
+        assert "on-demand" in self.fail(cloud, ends, [(0, ""), (None, RECLAIMED), (None, NO_CAPACITY)])
+        assert [queue_of(job) for job in cloud.jobs] == ["work", "on-demand"]
+        again = read_submission(run.keys, 1, cloud.storage)
+        assert (again.shard_numbers, again.queue.rpartition("/")[2]) == ((1, 2), "on-demand")
+        assert "1 done" in self.fail(cloud, ends, [(None, RECLAIMED), (None, NO_CAPACITY)])
+        assert len(cloud.jobs) == 2
+        assert summary(cloud, run)["causes"] == {"machine_lost": 1, "not_run": 1}
+
+    def test_shard_with_an_older_manifest_that_found_no_host_is_sent_there(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord
+    ) -> None:
+        for number in range(3):
+            do_shard(cloud, run, number, Cause.TIMEOUT)
+        self.fail(cloud, ends, [(1, ""), (None, NO_CAPACITY), (1, "")])
+        assert read_submission(run.keys, 1, cloud.storage).shard_numbers == (1,)
+
+    def test_memory_is_doubled_on_the_queue_where_it_ran_out(self, cloud: Cloud, ends: JobEnds, run: RunRecord) -> None:
+        self.fail(cloud, ends, [(137, "Essential container in task exited"), (None, RECLAIMED), (None, RECLAIMED)])
+        submitted = [read_submission(run.keys, number, cloud.storage) for number in (1, 2)]
+        assert [(one.shard_numbers, one.memory_mib) for one in submitted] == [((0,), 8192), ((1, 2), 4096)]
+        assert [queue_of(job) for job in cloud.jobs] == ["work", "work", "on-demand"]
+        self.fail(cloud, ends, [(137, ""), (137, "")])
+        assert (queue_of(cloud.jobs[-1]), read_submission(run.keys, 3, cloud.storage).memory_mib) == ("on-demand", 8192)
+
+    def test_dispatch_that_dies_between_the_two_is_completed_when_the_event_comes_again(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        submit, calls = BatchJobs.submit, iter([BatchJobs.submit])
+
+        def die(*arguments: Any) -> Any:
+            return next(calls, lambda *_: 1 / 0)(*arguments)
+
+        endings: list[tuple[int | None, str]] = [(137, ""), (None, RECLAIMED), (None, RECLAIMED)]
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchJobs, "submit", die)
+            with pytest.raises(ZeroDivisionError):
+                self.fail(cloud, ends, endings)
+        assert BatchJobs.submit is submit
+        ends.follow(cloud.detail(cloud.jobs[0], status="FAILED"))
+        assert [(queue_of(job), job.get("arrayProperties", {}).get("size", 1)) for job in cloud.jobs[1:]] == [
+            ("work", 1),
+            ("on-demand", 2),
+        ]
+
+    def test_request_that_names_its_queue_is_left_on_it(self, cloud: Cloud, ends: JobEnds) -> None:
+        run = plate_of(job_queue="work")
+        cloud.dispatch(run, "m1")
+        ends.follow(cloud.detail(cloud.jobs[0], status="FAILED", statusReason=RECLAIMED))
+        assert len(cloud.jobs) == 1
+        assert lost(cloud, run, 0).cause == Cause.MACHINE_LOST
+
+    @pytest.mark.parametrize("ending", [(137, "by hand"), (143, "by hand")])
+    def test_what_somebody_has_terminated_stays_so(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord, ending: tuple[int, str]
+    ) -> None:
+        told = self.fail(cloud, ends, [ending] * 3, isTerminated=True)
+        assert "nothing of this run is left" in told
+        assert len(cloud.jobs) == 1
+
+    def test_submission_of_before_there_were_two_queues_is_read(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord
+    ) -> None:
+        document = json.loads(cloud.storage.read(run.keys.submission(0)))
+        del document["queue"]
+        old = {**document, "is_closed": False, "parts": [{**document["parts"][0], "job_id": ""}], "claimed_at": 0.0}
+        cloud.storage.write(run.keys.submission(0), json.dumps(old).encode())
+        self.fail(cloud, ends, [(None, RECLAIMED)] * 3)
+        first, second = (read_submission(run.keys, number, cloud.storage) for number in (0, 1))
+        assert first.job_ids == (cloud.jobs[0]["jobId"],)
+        assert second.queue.endswith("on-demand")
+
+    def test_open_claim_is_settled_on_the_queue_that_it_names(
+        self, cloud: Cloud, ends: JobEnds, run: RunRecord
+    ) -> None:
+        self.fail(cloud, ends, [(None, RECLAIMED)] * 3)
+        sent = read_submission(run.keys, 1, cloud.storage)
+        parts = tuple(replace(part, job_id="") for part in sent.parts)
+        record(run.keys, replace(sent, parts=parts, is_closed=False, claimed_at=0.0), cloud.storage)
+        ends.follow(cloud.detail(cloud.jobs[0], status="FAILED"))
+        assert len(cloud.jobs) == 2
+        assert read_submission(run.keys, 1, cloud.storage) == replace(sent, claimed_at=0.0)
+
+
 class TestPlanning:
     @pytest.fixture
     def run(self, cloud: Cloud) -> RunRecord:
@@ -214,9 +327,10 @@ class TestPlanning:
     def test_planning_job_that_was_lost_is_in_the_summary_with_batch_s_reason(
         self, cloud: Cloud, ends: JobEnds, run: RunRecord
     ) -> None:
-        reason = "Host EC2 (instance i-0) terminated."
-        ends.follow(cloud.detail(cloud.jobs[0], status="FAILED", statusReason=reason, container={}))
-        assert reason in summary(cloud, run)["planning_failure"]
+        for number in range(2):
+            ends.follow(cloud.detail(cloud.jobs[number], status="FAILED", statusReason=RECLAIMED, container={}))
+        assert [queue_of(job) for job in cloud.jobs] == ["work", "on-demand"]
+        assert RECLAIMED in summary(cloud, run)["planning_failure"]
 
     def test_planning_job_that_ran_out_of_memory_gets_twice_as_much(
         self, cloud: Cloud, ends: JobEnds, run: RunRecord

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
 from cellpainting.dispatch.planning_job import plan_run_in_stages
 from cellpainting.errors import InvalidField, InvalidRequest, MissingInput
@@ -67,7 +66,7 @@ def plates(cloud: Cloud) -> Cloud:
 
 @pytest.fixture
 def ends(plates: Cloud) -> JobEnds:
-    return JobEnds(plates.dispatcher, BatchJobs(plates.batch))
+    return plates.ends
 
 
 def stage_of(job: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ class Job:
 
     arn = "arn:aws:batch:us-east-1:123456789012:job/1"
     exit_code = 0
+    stop = False
 
     def __init__(self, name: str, status: str = "SUCCEEDED", **array_properties: Any) -> None:
         self._described = {"jobName": name, "jobId": name, "status": status}

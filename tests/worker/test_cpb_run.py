@@ -56,7 +56,7 @@ def test_array_child_does_the_shard_of_its_index_in_the_list_of_its_submission(
 ) -> None:
     plate = plate.with_load_data(IMAGE_SETS, image_sets_per_shard=1)
     keys = plate.record.keys
-    claim(keys, 0, Work("m1", (1, 2, 0), 1, 4096, 3600), plate.bucket)
+    claim(keys, 0, Work("m1", (1, 2, 0), 1, 4096, 3600, "spot"), plate.bucket)
     lost = LostShard(shard, Cause.MACHINE_LOST, "an earlier attempt")
     plate.bucket.write(keys.lost(shard), lost.to_json())
     variables = {"CELLPROFILER": str(cellprofiler.command), "AWS_BATCH_JOB_ARRAY_INDEX": index}
@@ -79,7 +79,7 @@ def test_shard_that_is_not_planned_has_exit_status_2(
 ) -> None:
     (tmp_path / "python").touch()
     (tmp_path / "cellprofiler").write_text("#!/bin/sh\n")
-    claim(plate.record.keys, 0, Work("m1", (0,), 1, 4096, 3600), plate.bucket)
+    claim(plate.record.keys, 0, Work("m1", (0,), 1, 4096, 3600, "spot"), plate.bucket)
     ended = cpb_run(plate.write_request(), *options, CELLPROFILER=str(tmp_path / "cellprofiler"))
     assert ended.returncode == 2
     assert reason in ended.stderr

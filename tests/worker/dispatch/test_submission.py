@@ -12,7 +12,7 @@ KEYS = RunKeys("run-1")
 
 
 def work_of(shard_count: int) -> Work:
-    return Work("m1", tuple(range(shard_count)), vcpus=1, memory_mib=4096, timeout_s=3600)
+    return Work("m1", tuple(range(shard_count)), vcpus=1, memory_mib=4096, timeout_s=3600, queue="spot")
 
 
 @pytest.mark.parametrize(

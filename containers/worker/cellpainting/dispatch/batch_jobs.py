@@ -26,7 +26,7 @@ RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 10}, max_pool_conn
 
 @dataclass(frozen=True)
 class JobPlace:
-    """Where jobs go: the ARNs of a queue and a job definition, and the resources that the definition gives."""
+    """Where jobs go first: the ARNs of a queue and a job definition, and the resources that the definition gives."""
 
     queue: str
     definition: str
@@ -59,7 +59,7 @@ class BatchJobs:
         """The part with its job's id, if Batch knows a job of its name."""
         name = job_name(keys, submission, part)
         pages = self._batch.get_paginator("list_jobs").paginate(
-            jobQueue=place.queue, filters=[{"name": "JOB_NAME", "values": [name]}]
+            jobQueue=submission.queue or place.queue, filters=[{"name": "JOB_NAME", "values": [name]}]
         )
         for page in pages:
             for job in page["jobSummaryList"]:
@@ -94,7 +94,7 @@ def _job(
     parameters = {"request": request_uri, "shard": str(submission.parts[part].offset)}
     job: SubmitJobRequestTypeDef = {
         "jobName": job_name(keys, submission, part),
-        "jobQueue": place.queue,
+        "jobQueue": submission.queue or place.queue,
         "jobDefinition": place.definition,
         "parameters": {**parameters, "submission": str(submission.number)},
         "timeout": {"attemptDurationSeconds": submission.timeout_s},

@@ -8,6 +8,7 @@ from cellpainting.ledger.image_set import Cause
 TIMED_OUT = "Job attempt duration exceeded timeout"
 HOST_TERMINATED = "Host EC2"  # "Host EC2 (instance i-...) terminated."
 DEPENDENCY_FAILED = "Dependent Job failed"  # it depends on one that failed, and is never started
+NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"  # of a job that the queue's own time limit has cancelled
 OUT_OF_MEMORY = "OutOfMemory"  # "OutOfMemoryError: Container killed due to memory usage"
 KILLED = 137  # by SIGKILL, which is what the kernel sends when memory runs out
 STORAGE_UNAVAILABLE = 75
@@ -22,6 +23,7 @@ class Ending:
     reason: str
     container_reason: str
     was_started: bool
+    was_stopped: bool
 
     @classmethod
     def of(cls, job: Any) -> "Ending":
@@ -32,6 +34,7 @@ class Ending:
             reason=job.get("statusReason") or "",
             container_reason=container.get("reason") or "",
             was_started=bool(job.get("startedAt")),
+            was_stopped=bool(job.get("isTerminated") or job.get("isCancelled")),
         )
 
     @property
@@ -40,10 +43,27 @@ class Ending:
         return self.reason.startswith(DEPENDENCY_FAILED)
 
     @property
+    def is_without_capacity(self) -> bool:
+        """Whether Batch has cancelled it since no host was to be had for so long."""
+        return NO_CAPACITY in self.reason
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether somebody has terminated or cancelled it."""
+        return self.was_stopped and not self.is_without_capacity
+
+    @property
+    def is_for_want_of_a_host(self) -> bool:
+        """Whether it may succeed on hosts that nobody takes away."""
+        return self.is_without_capacity or self.cause == Cause.MACHINE_LOST
+
+    @property
     def cause(self) -> Cause:
         """What kind of end it was. What a host did is said before what that did to the container."""
         if self.reason.startswith(HOST_TERMINATED):
             return Cause.MACHINE_LOST
+        if self.is_without_capacity:
+            return Cause.NOT_RUN
         if self.reason.startswith(TIMED_OUT):
             return Cause.TIMEOUT
         if OUT_OF_MEMORY in self.container_reason + self.reason or self.exit_code == KILLED:

@@ -29,8 +29,8 @@ class ClaimedByAnother(CellPaintingError):
 class Work:
     """What a submission is to do, for which message or ended job (`origin`), and with what.
 
-    `timeout_s` bounds one attempt of a job. A planning job has no shards. `depends_on` are the ids of jobs that have to
-    succeed before.
+    `timeout_s` bounds one attempt of a job; `queue` is the ARN of a job queue. A planning job has no shards.
+    `depends_on` are the ids of jobs that have to succeed before.
     """
 
     origin: str
@@ -38,6 +38,7 @@ class Work:
     vcpus: int
     memory_mib: int
     timeout_s: int
+    queue: str
     is_planning: bool = False
     depends_on: tuple[str, ...] = ()
 
@@ -56,7 +57,8 @@ class Submission:
     """One claim on a run, and the jobs that came of it.
 
     `origin` is the message, or the ended job, that it was made for; `claimed_at` is seconds since 1970. `shards` are
-    those that it covers, as ranges; a planning job covers none. `timeout_s` bounds one attempt of a job.
+    those that it covers, as ranges; a planning job covers none. `timeout_s` bounds one attempt of a job. `queue` is
+    empty in older records: it is the one that the request leads to.
     """
 
     number: int
@@ -70,6 +72,7 @@ class Submission:
     is_closed: bool = False
     parts: tuple[Part, ...] = ()
     depends_on: tuple[str, ...] = ()
+    queue: str = ""
 
     @property
     def shard_numbers(self) -> tuple[int, ...]:
@@ -99,7 +102,11 @@ class Submission:
 
     def rest(self, origin: str) -> Work:
         """What its dispatch left undone."""
-        return Work(origin, self.unsent, self.vcpus, self.memory_mib, self.timeout_s, self.is_planning, self.depends_on)
+        return replace(self.work(origin, self.unsent), depends_on=self.depends_on)
+
+    def work(self, origin: str, shards: tuple[int, ...]) -> Work:
+        """To do some of it again, with what it had."""
+        return Work(origin, shards, self.vcpus, self.memory_mib, self.timeout_s, self.queue, self.is_planning)
 
     @property
     def is_expired(self) -> bool:
@@ -137,6 +144,7 @@ def claim(keys: RunKeys, number: int, work: Work, storage: Storage) -> Submissio
         is_planning=work.is_planning,
         parts=tuple(_parts(len(work.shards))) or (Part(0, 1),),
         depends_on=work.depends_on,
+        queue=work.queue,
     )
     if not storage.create(keys.submission(number), submission.to_json()):
         raise ClaimedByAnother(f"run {keys.run_id} is being dispatched for something else; this comes again later")

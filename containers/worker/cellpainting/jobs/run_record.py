@@ -95,6 +95,10 @@ class RunKeys:
         """Why a stage cannot start; empty once it could."""
         return self.folder + "blocked.txt"
 
+    def notice(self, conclusion: str, number: int) -> str:
+        """That people were told of one end of the run, or the reason why that try has failed."""
+        return f"{self.folder}notices/{conclusion}-{number}.json"
+
     def approval(self, stage_run: str) -> str:
         """Of what somebody has approved, so that a gated stage may start."""
         return f"{self.folder}approvals/{stage_run}.json"

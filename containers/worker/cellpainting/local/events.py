@@ -102,10 +102,12 @@ class EventBus:
 
 
 def job_detail(job: batch.Job) -> dict[str, Any]:
-    """A job as DescribeJobs has it; moto leaves out which child it is, and how its container ended."""
+    """A job as DescribeJobs has it; moto leaves out which child it is, how its container ended, and if by hand."""
     detail: dict[str, Any] = job.describe()
     if "index" in job.array_properties:
         detail["arrayProperties"] = {"index": job.array_properties["index"]}
     if job.exit_code is not None:
         detail["container"] = {**detail.get("container", {}), "exitCode": job.exit_code}
+    if job.stop:
+        detail["isTerminated"] = True
     return detail
