@@ -28,6 +28,7 @@ HANDLER = ROOT / "lambdas" / "dispatcher"
 PARTS = (
     "__init__.py",
     "errors.py",
+    "cost",
     "dispatch",
     "jobs",
     "ledger",

@@ -29,11 +29,11 @@ class FunctionBundle:
 
 
 def copy_modules(source: Path, target: Path) -> None:
-    """Copy one module, or all modules below a folder; FileNotFoundError if there are none."""
+    """Copy one module, or all modules below a folder with their tables; FileNotFoundError if there are none."""
     modules = [source] if source.is_file() else sorted(source.rglob("*.py"))
     if not modules:
         raise FileNotFoundError(f"{source} holds no Python module, and a function needs it")
-    for module in modules:
+    for module in (*modules, *sorted(source.rglob("*.csv"))):
         copy = target / module.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(module, copy)

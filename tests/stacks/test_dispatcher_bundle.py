@@ -27,11 +27,12 @@ def test_it_holds_the_handler_and_the_shared_parts_and_nothing_else(bundle: Path
     handler = {file.name for file in (ROOT / "lambdas" / "dispatcher").glob("*.py")}
     parts = {
         f"cellpainting/{file.relative_to(package)}"
-        for name in ("dispatch", "jobs", "ledger", "load_data", "pipelines", "planning", "storage")
+        for name in ("cost", "dispatch", "jobs", "ledger", "load_data", "pipelines", "planning", "storage")
         for file in (package / name).rglob("*.py")
     }
     bundled = {str(file.relative_to(bundle)) for file in bundle.rglob("*") if file.is_file()}
-    assert bundled == handler | parts | {"cellpainting/__init__.py", "cellpainting/errors.py"}
+    others = {"cellpainting/__init__.py", "cellpainting/errors.py", "cellpainting/cost/prices.csv"}
+    assert bundled == handler | parts | others
     assert "handler.py" in bundled
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cellpainting.cost.prices import shipped_prices
 from cellpainting.errors import DamagedTable, InvalidRequest
 from cellpainting.ledger import Manifest
 from cellpainting.report.page_data import Group, Layer, PageData, Verdict
@@ -92,7 +93,7 @@ def test_each_stage_is_told_with_time_memory_and_price(page: PageData) -> None:
     assert list(stages) == [f"CellProfiler, {RUN}", "backend", "profiles"]
     measuring = stages[f"CellProfiler, {RUN}"]
     assert (measuring.seconds, measuring.peak_memory_mib, measuring.work) == (60.0, 900.0, "12 image sets")
-    assert measuring.usd == pytest.approx(0.048 / 60)
+    assert measuring.usd == pytest.approx(shipped_prices().on_demand.usd / 60)
     assert "On-Demand" in page.price_note
 
 

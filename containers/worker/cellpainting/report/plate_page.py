@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
+from cellpainting.cost.prices import shipped_prices
 from cellpainting.ledger import State
 from cellpainting.quality.replicates import ReplicateQuality
 from cellpainting.report.layers import plate_of
 from cellpainting.report.montages import montages_of
 from cellpainting.report.oddities import oddities_of
 from cellpainting.report.page_data import Figure, Oddity, PageData, ProfileMap, Replicates, Replication, Verdict
-from cellpainting.report.prices import ON_DEMAND
 from cellpainting.report.profile_map import profile_map
 from cellpainting.report.sources import PlateSources
 from cellpainting.report.stages import stages_of
@@ -58,7 +58,7 @@ def plate_page(sources: PlateSources, features: Sequence[str], missing: Sequence
         profile_map=_map(sources),
         oddities=oddities,
         stages=stages,
-        price_note=ON_DEMAND.note if stages else "",
+        price_note=shipped_prices().on_demand.note if stages else "",
         state_order=tuple(state.value for state in State),
     )
 

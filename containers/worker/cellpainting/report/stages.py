@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from cellpainting.cost.prices import shipped_prices
 from cellpainting.jobs import RunCellProfiler
 from cellpainting.report.page_data import Stage
-from cellpainting.report.prices import ON_DEMAND
 from cellpainting.report.sources import PlateSources, RunSource
 
 GIVEN_VCPUS = 1  # of a job that does not say how many it wants
@@ -47,4 +47,4 @@ def _measuring(run: RunSource, plate: str) -> Stage:
 
 
 def _stage(name: str, work: str, seconds: float, memory: float | None, vcpus: int) -> Stage:
-    return Stage(name, work, seconds, memory, ON_DEMAND.of(seconds, vcpus, memory or 0.0))
+    return Stage(name, work, seconds, memory, shipped_prices().on_demand.of(seconds, vcpus, memory or 0.0))
