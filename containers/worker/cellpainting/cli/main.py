@@ -13,6 +13,7 @@ COMMANDS = (
     "run",
     "starfish-workflow",
     "approve",
+    "cost",
     "ingest",
     "jump",
     "local",

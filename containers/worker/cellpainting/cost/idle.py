@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from cellpainting.cost.prices import Prices, shipped_prices
 
+# Of the deployment as it is published: network.py, and constants.py.
+ENDPOINTS, ZONES, FSX_GIB = 6, 2, 1200
+
 
 @dataclass(frozen=True)
 class IdleItem:
@@ -60,3 +63,11 @@ def idle_cost(
         f"{metrics} custom metrics": known.of_month("cloudwatch_metric", metrics),
     }
     return IdleCost(tuple(IdleItem(name, usd) for name, usd in priced.items() if usd))
+
+
+def shipped_idle_costs(prices: Prices) -> dict[str, IdleCost]:
+    """What the deployment costs as constants.py has it, by storage mode."""
+    return {
+        "s3": idle_cost(endpoints=ENDPOINTS, endpoint_zones=ZONES, prices=prices),
+        "fsx": idle_cost(endpoints=ENDPOINTS, endpoint_zones=ZONES, fsx_gib=FSX_GIB, prices=prices),
+    }
