@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 
 # The stacks come first: their package names the Node that the CDK library runs on.
-from constants import PRODUCTION, Settings
+from constants import COST_TAG, PRODUCTION, Settings
 from stacks.batch import BatchStack
+from stacks.idle_cost import tell_idle_cost
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
 
@@ -24,8 +25,6 @@ FEATURE_FLAGS = {
     # A stack whose values another one uses cannot be removed or changed under it.
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
 }
-# By which the bill can be divided, once they are activated in the account's billing settings.
-COST_TAGS = {"project": "cell-painting-batch"}
 ASLEEP = {"true": True, "false": False}
 # The command line says where the assembly goes; on its own, the app puts it beside itself.
 OUTDIR = os.environ.get("CDK_OUTDIR", str(Path(__file__).resolve().with_name("cdk.out")))
@@ -44,9 +43,9 @@ def build() -> cdk.App:
     settings = _settings(app)
     network = NetworkStack(app, "network-cpb", settings=settings.network, env=env)
     storage = StorageStack(app, "storage-cpb", settings=settings.storage, env=env)
-    BatchStack(app, "batch-cpb", settings=settings.batch, vpc=network.vpc, storage=storage, env=env)
-    for key, value in COST_TAGS.items():
-        cdk.Tags.of(app).add(key, value)
+    work = BatchStack(app, "batch-cpb", settings=settings.batch, vpc=network.vpc, storage=storage, env=env)
+    tell_idle_cost(work, settings)
+    cdk.Tags.of(app).add(*COST_TAG)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
     return app
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
+# On everything that takes tags, so that the bill can be divided by it, once it is activated in the account's billing
+# settings.
+COST_TAG = ("project", "cell-painting-batch")
+
 StorageMode = Literal["s3", "fsx"]
 # Names of aws_logs.RetentionDays.
 Retention = Literal["ONE_MONTH", "THREE_MONTHS", "ONE_YEAR"]
@@ -127,6 +131,8 @@ class MonitoringSettings:
     watcher_memory_mib: int
     held_up_minutes: int
     failed_image_sets_per_hour: int
+    monthly_budget_usd: int
+    budget_told_at_percent: int
     log_retention: Retention
 
 
@@ -399,6 +405,10 @@ PRODUCTION = Settings(
             # Image sets. Single bad images are the rule in a screen; a tenth of a plate of 384 wells and 9 sites within
             # an hour is a pipeline that does not fit, or a storage that fails.
             failed_image_sets_per_hour=350,
+            # US dollars a month, all that has the tag below. Some twenty plates with the published pipelines on Spot.
+            monthly_budget_usd=1000,
+            # Percent of it that is told when it is spent; the whole is told when it is expected to be.
+            budget_told_at_percent=80,
             log_retention="THREE_MONTHS",
         ),
     ),

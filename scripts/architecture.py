@@ -1,6 +1,7 @@
 """Draws docs/images/architecture.svg from the templates: what is deployed, and what leads to what.
 
-Boxes are resources and arrows are references between them, so that the picture is as the code is.
+Boxes are resources and arrows are references between them, so that the picture is as the code is. What only watches the
+others is left out.
 """
 
 import json
@@ -35,6 +36,7 @@ BOXES = {
 }
 # What is not in the templates but in the nature of Batch: hosts run jobs.
 RUNS = ("AWS::Batch::ComputeEnvironment", "AWS::Batch::JobDefinition")
+LEFT_OUT = ("Monitoring", "AccessLogs")  # how their ids begin
 # Resources that are no boxes but lead from one to another: where from, where to, the type that is meant, and why.
 ARROWS = {
     "AWS::Lambda::EventSourceMapping": ("EventSourceArn", "FunctionName", "AWS::Lambda::Function", "messages"),
@@ -45,11 +47,11 @@ ARROWS = {
 # Properties of boxes that name another box: the type that is meant, and why.
 LINKS = {
     ("AWS::SQS::Queue", "RedrivePolicy"): ("AWS::SQS::Queue", "after 3 receives"),
-    ("AWS::Lambda::Function", "Environment"): ("AWS::Batch::JobQueue", "jobs"),
     ("AWS::Batch::JobQueue", "ComputeEnvironmentOrder"): ("AWS::Batch::ComputeEnvironment", ""),
 }
 # What a role may do, where it leads to, and why.
 PERMISSIONS = {
+    "batch:SubmitJob": ("AWS::Batch::JobQueue", "jobs"),
     "sns:Publish": ("AWS::SNS::Topic", "run finished"),
     "s3:PutObject": ("AWS::S3::Bucket", "writes"),
 }
@@ -144,6 +146,8 @@ def place(deployment: Deployment) -> tuple[dict[str, Box], dict[str, str]]:
     shown_by: dict[str, str] = {}
     for kind, (column, called) in BOXES.items():
         for name, properties in deployment.of(kind):
+            if name.startswith(LEFT_OUT):
+                continue
             box_id, title, line = _identity(name, properties, called)
             shown_by[name] = box_id
             row = sum(box.column == column for box in boxes.values())

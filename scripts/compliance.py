@@ -32,6 +32,9 @@ REASONS = {
     "S3BucketVersioningEnabled": "The bucket of access logs, which only S3 itself writes to, under names of its own.",
     "S3DefaultEncryptionKMS": "Encrypted with S3's own keys (AES-256). With a key of the account's each request costs, "
     "and Cell Painting makes millions; S3 cannot write access logs to a bucket with one at all.",
+    "SNSEncryptedKMS": "CloudWatch, EventBridge and AWS Budgets cannot publish with the key that AWS keeps for SNS, "
+    "and one of the account's costs by the month. What is told names alarms, queues and jobs; the topic of finished "
+    "runs, to which only the dispatcher publishes, is encrypted.",
     "VPCDefaultSecurityGroupClosed": "Nothing is in that group. Emptying it takes a function with the right to change "
     "security groups.",
 }

@@ -12,6 +12,7 @@ from constants import BatchSettings, MonitoringSettings, RequestQueueSettings
 from stacks.dispatcher import Dispatcher
 from stacks.hosts import Hosts
 from stacks.monitoring import Monitoring, Watched
+from stacks.monthly_budget import MonthlyBudget
 from stacks.runtime_image import RuntimeImage
 from stacks.shared_file_system import SharedFileSystem
 from stacks.storage import StorageStack
@@ -56,6 +57,7 @@ class BatchStack(cdk.Stack):
             runs_topic=self.runs_topic,
         )
         self.monitoring = self._build_monitoring(settings.monitoring)
+        MonthlyBudget(self, "MonthlyBudget", settings=settings.monitoring, topic=self.monitoring.topic)
         self._add_outputs(storage)
 
     def _build_dead_letters(self, settings: RequestQueueSettings) -> sqs.Queue:

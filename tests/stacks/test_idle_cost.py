@@ -9,8 +9,8 @@ from constants import PRODUCTION
 
 
 def test_what_jobs_get_and_what_stands_idle_is_what_constants_say() -> None:
-    assert {one.runtime: (one.vcpu, one.memory_mib) for one in PRODUCTION.batch.workers} == GIVEN
-    assert PRODUCTION.network.availability_zones == ZONES
+    assert {one.runtime: (one.vcpu, one.memory_mib) for one in PRODUCTION.batch.jobs} == GIVEN
+    assert PRODUCTION.network.endpoint_zones == ZONES
     assert PRODUCTION.storage.shared_file_system.capacity_gib == FSX_GIB
     assert PRODUCTION.network.nat_gateways == 0
 

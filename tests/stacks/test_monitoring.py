@@ -116,14 +116,14 @@ class TestTopic:
         ]
         return name
 
-    def test_it_is_behind_tls_and_only_cloudwatch_and_events_of_this_account_publish(
+    def test_it_is_behind_tls_and_only_services_of_this_account_publish(
         self, template: dict[str, Any], topic: str
     ) -> None:
         deny, *allowed = topic_policy(template, topic)
         assert deny["Effect"] == "Deny"
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         services = [one["Principal"]["Service"] for one in allowed]
-        assert services == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+        assert services == ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
         assert allowed[0]["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
     def test_nobody_is_subscribed_until_an_address_is_set(self, assembly: Path, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import time
 from collections import Counter
 from threading import Lock
 
+from cellpainting.cost.prices import shipped_prices
 from cellpainting.job_output import print_figures
 from cellpainting.jobs import RunRecord
 from cellpainting.ledger import GroupResult, Manifest, State
 from cellpainting.metrics import Metric, embed
-from cellpainting.report.prices import ON_DEMAND
 
 EVERY_S = 60.0  # CloudWatch counts by the minute
 
@@ -22,6 +22,7 @@ class ShardMetrics:
     def __init__(self, record: RunRecord, vcpus: int, memory_mib: int) -> None:
         self._record = record
         self._vcpus, self._memory_mib = vcpus, memory_mib
+        self._price = shipped_prices().on_demand
         self._since = time.monotonic()
         self._states: Counter[State] = Counter()
         self._not_begun = 0
@@ -60,7 +61,7 @@ class ShardMetrics:
             Metric.IMAGE_SETS_WITHOUT_CELLS: states[State.NO_CELLS],
             Metric.IMAGE_SETS_FAILED: not_done + self._not_begun,
             Metric.VCPU_SECONDS: round(seconds * self._vcpus, 3),
-            Metric.ESTIMATED_USD: round(ON_DEMAND.of(seconds, self._vcpus, self._memory_mib), 8),
+            Metric.ESTIMATED_USD: round(self._price.of(seconds, self._vcpus, self._memory_mib), 8),
             **({Metric.PEAK_MEMORY_MIB: self._peak_memory_mib} if self._peak_memory_mib else {}),
         }
         self._not_begun, self._peak_memory_mib = 0, 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cellpainting.cost.prices import Prices, shipped_prices
 
 # Of the deployment as it is published: network.py, and constants.py.
-ENDPOINTS, ZONES, FSX_GIB = 6, 2, 1200
+ENDPOINTS, ZONES, FSX_GIB = 5, 1, 1200
 
 
 @dataclass(frozen=True)
