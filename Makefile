@@ -89,6 +89,10 @@ test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's 
 test-stages: setup ## take the demo, plates and experiments through all stages in a local cloud, and stop them on the way
 	@pytest -m stages tests/local tests/examples
 
+.PHONY: test-deploy
+test-deploy: setup ## deploy with the real CDK command line into an empty local cloud, change it, destroy it, empty the bucket
+	@pytest -m deploy -n 0 tests/local tests/docs
+
 .PHONY: test-plate
 test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages
 	@pytest -m plate -n 0 -o faulthandler_timeout=0 tests/real_plate

@@ -55,10 +55,11 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventBus]:
     rule = backend.put_rule("ended", event_pattern=json.dumps(PATTERN), event_bus_arn="default")
     rule.put_targets([{"Id": "1", "Arn": "arn:function"}])
     variables = {"FOLDER": str(tmp_path)}
-    configuration = FunctionConfiguration("told", tmp_path / "code", "told.handler", variables, 10.0, "/group")
+    configuration = FunctionConfiguration("told", tmp_path / "code", "told.handler", variables, 10.0, "/group", 2)
     functions = {"arn:function": Function(configuration, lambda line: None)}
     find: Callable[[str], Function] = functions.__getitem__
-    bus = EventBus(REGION, find, retries=2, tell=lambda line: None)
+    bus = EventBus(REGION, tell=lambda line: None)
+    bus.connect(find)
     bus.start()
     yield bus
     bus.stop()

@@ -38,6 +38,8 @@ MOUNT = click.option(
     multiple=True,
     help="show a folder of yours in the bucket, read only, without copying it",
 )
+SEND = "aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $SQS_URL --message-body file://REQUEST.json"
+DEPLOY = ("cdk bootstrap", "cdk deploy batch-cpb")
 
 
 @click.group()
@@ -47,30 +49,29 @@ def local() -> None:
 
 @local.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=4577, show_default=True, help="0 takes any free port")
+@click.option("--empty", "is_empty", is_flag=True, help="deploy nothing: `cdk deploy` does, in another terminal")
 @DATA
 @STORAGE
 @MOUNT
-def up(port: int, data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...]) -> int:
-    """Keep the local cloud up until Ctrl-C, for `aws` and other programs in another terminal.
+def up(port: int, is_empty: bool, data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...]) -> int:
+    """Keep the local cloud up until Ctrl-C, for `aws`, `cdk` and other programs in another terminal.
 
     Example: cpb local up --port 4577
     """
-    console = Console()
-    with _cloud(data, storage, mounts, port, Progress(console)) as cloud:
-        console.print("The local cloud is up. In another terminal:", highlight=False)
-        variables = {
-            **cloud.account.variables,
-            "SQS_URL": cloud.outputs["SQSQueueURL"],
-            "AWS_BUCKET": cloud.outputs["BucketName"],
-        }
-        for name, value in variables.items():
-            console.print(f"export {name}={value}", highlight=False, soft_wrap=True)
-        console.print(
-            "aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $SQS_URL --message-body file://REQUEST.json",
-            highlight=False,
-            soft_wrap=True,
+    if is_empty and storage:
+        raise click.UsageError(
+            "--storage is for what is deployed here; with --empty, `cdk deploy -c storage=...` chooses"
         )
-        console.print("Ctrl-C stops it; what lies in the bucket stays.", highlight=False)
+    progress = Progress(Console())
+    with _cloud(data, None if is_empty else _mode(storage, mounts), mounts, port, progress) as cloud:
+        if is_empty:
+            lines = ["The account is empty. In another terminal:", *_exports(_for_cdk(cloud)), *DEPLOY]
+        else:
+            variables = {"SQS_URL": cloud.outputs["SQSQueueURL"], "AWS_BUCKET": cloud.outputs["BucketName"]}
+            exports = _exports({**cloud.account.variables, **variables})
+            lines = ["The local cloud is up. In another terminal:", *exports, SEND]
+        for line in [*lines, "Ctrl-C stops it; what lies in the bucket stays."]:
+            progress.print(line)
         _until_interrupted()
     return 0
 
@@ -114,7 +115,7 @@ def run(
 
     console = Console()
     progress = Progress(console)
-    with _cloud(data, storage, mounts, 0, progress) as cloud:
+    with _cloud(data, _mode(storage, mounts), mounts, 0, progress) as cloud:
         for directory, prefix in uploads:
             count = progress.count(f"upload {directory}", upload(cloud, directory, prefix))
             progress.print(f"upload: {count} files of {directory} are new or changed in {prefix}/")
@@ -138,16 +139,31 @@ def _cloud(
     except ImportError as error:
         raise click.ClickException(f"{error.name} is not installed; pip install 'cellpainting[local]'") from error
     shown: Mapping[str, Path] = {prefix: directory for directory, prefix in mounts}
-    mode = storage or ("fsx" if mounts else "s3")
-    cloud = LocalCloud(LocalSettings(data.resolve(), mode, shown, port), progress.tell)
+    cloud = LocalCloud(LocalSettings(data.resolve(), storage, shown, port), progress.tell)
     find_cellprofiler(cloud.cellprofiler)  # nothing is sent before it is known that the jobs could run
     signal.signal(signal.SIGTERM, _interrupt)
-    progress.print("local cloud: synthesizing and deploying the stacks")
+    if storage is not None:
+        progress.print("local cloud: synthesizing and deploying the stacks")
     try:
         cloud.start()
         yield cloud
     finally:
         cloud.stop()
+
+
+def _mode(storage: str | None, mounts: tuple[tuple[Path, str], ...]) -> str:
+    return storage or ("fsx" if mounts else "s3")
+
+
+def _for_cdk(cloud: "LocalCloud") -> dict[str, str]:
+    """The variables that make the CDK command line deploy here, without Docker."""
+    # It looks for buckets at names below an address that is a number.
+    endpoint_url = cloud.account.endpoint_url.replace("127.0.0.1", "localhost")
+    return {**cloud.account.variables, "AWS_ENDPOINT_URL": endpoint_url, "CDK_DOCKER": str(cloud.docker)}
+
+
+def _exports(variables: Mapping[str, str]) -> list[str]:
+    return [f"export {name}={value}" for name, value in variables.items()]
 
 
 def _until_interrupted() -> None:

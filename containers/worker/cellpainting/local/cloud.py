@@ -3,15 +3,16 @@
 import fcntl
 import logging
 import os
+import shutil
 import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from moto.core.config import default_user_config
 from moto.s3.models import s3_backends
@@ -19,30 +20,36 @@ from moto.server import ThreadedMotoServer
 
 from cellpainting.cellprofiler.inputs import require_visible
 from cellpainting.errors import LocalCloudError
-from cellpainting.local.assembly import REPOSITORY, StackArtifact, synthesize
+from cellpainting.local.assembly import REPOSITORY, synthesize
 from cellpainting.local.bucket_folder import keep_in_folder
 from cellpainting.local.container import ContainerHost
-from cellpainting.local.deployment import REGION, Account, deploy, outputs, physical_ids
+from cellpainting.local.deployed_stack import DeployedStack, read_stack
+from cellpainting.local.deployment import REGION, Account, deploy
 from cellpainting.local.events import EventBus
-from cellpainting.local.function import Function, FunctionConfiguration
+from cellpainting.local.function import Function
+from cellpainting.local.image_builder import write_program
+from cellpainting.local.image_store import ImageStore
 from cellpainting.local.moto_models import ACCOUNT, complete_moto
-from cellpainting.local.poller import EventSource, Poller
+from cellpainting.local.poller import Poller
 from cellpainting.local.scheduler import Scheduler
+from cellpainting.shard_log import MARK
 
 STACK = "batch-cpb"
 ADDRESS = "127.0.0.1"
 FILE_SYSTEM_PATH = "/fsx"  # where the job definitions find the file system on their hosts
-INVOKE_CONFIGURATION_TYPE = "AWS::Lambda::EventInvokeConfig"
 
 Tell = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Where a local cloud keeps its data, how jobs read their images, and what it shows of the user's own folders."""
+    """Where a local cloud keeps its data, how jobs read their images, and what it shows of the user's own folders.
+
+    Without a storage mode the account is empty: others deploy into it, and choose.
+    """
 
     data: Path
-    storage_mode: str = "s3"
+    storage_mode: str | None = "s3"
     mounts: Mapping[str, Path] = field(default_factory=dict)
     port: int = 0
     slots: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -53,20 +60,27 @@ class LocalSettings:
 
 
 class LocalCloud:
-    """Started with `start`, stopped with `stop`; one at a time per data folder and per process."""
+    """Started with `start`, stopped with `stop`; one at a time per data folder and per process.
+
+    It is alive, which is to say that messages are received, when `batch-cpb` is deployed, whoever deploys it.
+    """
 
     account: Account
-    outputs: dict[str, str]
     scheduler: Scheduler
     events: EventBus
 
     def __init__(self, settings: LocalSettings, tell: Tell) -> None:
         self.settings = settings
+        self.outputs: Mapping[str, str] = {}
         self._tell = tell
         self._started = ExitStack()
+        self._receiving = ExitStack()
+        self._images = ImageStore(settings.data / "deployed" / "images")
+        self._bucket_folders: dict[str, Path] = {}
+        self._volumes: dict[str, Path] = {}
 
     def start(self) -> None:
-        """Synthesize, deploy and begin to receive messages.
+        """Start the account's services; unless it is to be empty, synthesize, deploy and begin to receive messages.
 
         Raises
         ------
@@ -77,23 +91,29 @@ class LocalCloud:
         for folder in (self.settings.bucket_folder, self.settings.data / "scratch"):
             folder.mkdir(parents=True, exist_ok=True)
         self._started.enter_context(_lock(self.settings.data))
-        stacks = synthesize(self.settings.data / "cdk.out", self.settings.storage_mode)
+        shutil.rmtree(self.settings.data / "deployed", ignore_errors=True)
         self._start_server()
-        deploy(self.account, stacks)
-        self.outputs = outputs(self.account, STACK)
-        keep_in_folder(self._bucket(), self.settings.bucket_folder, self.settings.mounts)
-        stack = next(stack for stack in stacks if stack.name == STACK)
-        self.events = self._event_bus(stack)
+        self.events = EventBus(REGION, partial(self._tell, "events"))
         self.events.start()
         self._started.callback(self.events.stop)
         self.scheduler = Scheduler(
-            self._host(stacks), slots=self.settings.slots, tell=self._tell, on_end=self.events.publish_end
+            self._host(), slots=self.settings.slots, tell=self._tell, on_end=self.events.publish_end
         )
         self.scheduler.start()
         self._started.callback(self.scheduler.stop)
-        for poller in self._pollers(stack):
-            poller.start()
-            self._started.callback(poller.stop)
+        self._started.callback(self._receiving.close)
+        if self.settings.storage_mode is not None:
+            stacks = synthesize(self.settings.data / "cdk.out", self.settings.storage_mode)
+            deploy(self.account, stacks, self._images)
+            self._come_alive()
+
+    @property
+    def docker(self) -> Path:
+        """The program that stands in for Docker while `cdk deploy` builds and pushes images."""
+        program = self.settings.data / "deployed" / "docker"
+        program.parent.mkdir(exist_ok=True)
+        write_program(program, self._images)
+        return program
 
     def stop(self) -> None:
         """Stop what was started, last first: receiving, the jobs, the server. What lies in the bucket stays."""
@@ -109,7 +129,7 @@ class LocalCloud:
         self._started.callback(server.stop)
         host, port = server.get_host_and_port()
         self.account = Account(f"http://{host}:{port}")
-        complete_moto(self.account.client)
+        complete_moto(self.account.client, self._on_deployed)
 
     @property
     def cellprofiler(self) -> str:
@@ -134,14 +154,45 @@ class LocalCloud:
         is_idle = all(int(count) == 0 for count in counts.values()) and self.scheduler.is_idle
         return is_idle and self.events.published == published  # a job that ended meanwhile may lead to another
 
-    def _bucket(self) -> Any:
-        return s3_backends[ACCOUNT]["aws"].get_bucket(self.outputs["BucketName"])
+    def _on_deployed(self, stack: str) -> None:
+        """What CloudFormation calls before it answers: when `cdk deploy` ends, messages are received."""
+        if stack == STACK:
+            self._come_alive()
+            self._tell(STACK, MARK + ("messages are received" if self.outputs else "gone; nothing is received"))
 
-    def _host(self, stacks: tuple[StackArtifact, ...]) -> ContainerHost:
+    def _come_alive(self) -> None:
+        """Receive messages and tell of events as the stack that is deployed now says; without one, do neither."""
+        self._receiving.close()
+        stack = read_stack(self.account, STACK)
+        self.outputs = {} if stack is None else stack.outputs
+        self.events.connect(None if stack is None else partial(self._function, stack))
+        if stack is None:
+            return
+        self._keep_bucket(stack.outputs["BucketName"])
+        for source, function in stack.event_sources():
+            called = self._function(stack, function)
+            poller = Poller(source, called, self.account.client("sqs"), partial(self._tell, called.configuration.name))
+            poller.start()
+            self._receiving.callback(poller.stop)
+
+    def _keep_bucket(self, name: str) -> None:
+        """Keep the data bucket's objects in a folder. A deployment retains its bucket, so that a later one makes
+        another, which gets another folder while the first bucket is there.
+        """
+        buckets = s3_backends[ACCOUNT]["aws"].buckets
+        if name not in self._bucket_folders:
+            is_first = not any(kept in buckets for kept in self._bucket_folders)
+            folder = self.settings.bucket_folder if is_first else self.settings.data / name
+            folder.mkdir(exist_ok=True)
+            keep_in_folder(buckets[name], folder, self.settings.mounts)
+            self._bucket_folders[name] = folder
+        self._volumes[FILE_SYSTEM_PATH] = self._bucket_folders[name]
+
+    def _host(self) -> ContainerHost:
         return ContainerHost(
-            images=tuple(image for stack in stacks for image in stack.images),
+            images=self._images,
             variables={"CELLPROFILER": self.cellprofiler, "STARFISH": self.starfish, **self._variables()},
-            volumes={FILE_SYSTEM_PATH: self.settings.bucket_folder},
+            volumes=self._volumes,
             mounts=self.settings.mounts,
             scratch=self.settings.data / "scratch",
         )
@@ -149,40 +200,12 @@ class LocalCloud:
     def _variables(self) -> dict[str, str]:
         return {**self.account.variables, "PATH": os.environ["PATH"]}
 
-    def _event_bus(self, stack: StackArtifact) -> EventBus:
-        resources = stack.template["Resources"].values()
-        retries = [
-            one["Properties"]["MaximumRetryAttempts"] for one in resources if one["Type"] == INVOKE_CONFIGURATION_TYPE
-        ]
-        tell = partial(self._tell, "events")
-        return EventBus(REGION, partial(self._function, stack), retries=max(retries, default=0), tell=tell)
-
-    def _pollers(self, stack: StackArtifact) -> list[Poller]:
-        client, sqs = self.account.client("lambda"), self.account.client("sqs")
-        pollers = []
-        for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-            # moto itself would push each message to its own stand-in for Lambda, which runs nothing, and delete it
-            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-            arn = mapping["EventSourceArn"]
-            url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
-            function = self._function(stack, mapping["FunctionArn"])
-            source = EventSource(url, arn, mapping["BatchSize"], REGION)
-            name = function.configuration.name
-            pollers.append(Poller(source, function, sqs, partial(self._tell, name)))
-        return pollers
-
-    def _function(self, stack: StackArtifact, arn: str) -> Function:
-        configuration = self.account.client("lambda").get_function(FunctionName=arn)["Configuration"]
-        name, ids = configuration["FunctionName"], physical_ids(self.account, STACK)
-        logical_id = next(logical for logical, physical in ids.items() if physical == name)
-        properties = stack.template["Resources"][logical_id]["Properties"]
-        group = ids[properties["LoggingConfig"]["LogGroup"]["Ref"]]  # moto does not keep it
-        asset = next(file.path for file in stack.files if file.key == properties["Code"]["S3Key"])
-        variables = {**configuration["Environment"]["Variables"], **self._variables(), "PYTHONPATH": str(asset)}
-        return Function(
-            FunctionConfiguration(name, asset, configuration["Handler"], variables, configuration["Timeout"], group),
-            self._log_writer(group, name),
-        )
+    def _function(self, stack: DeployedStack, arn: str) -> Function:
+        configuration = stack.function(arn, self.settings.data / "deployed" / "functions")
+        asset = configuration.asset
+        variables = {**configuration.variables, **self._variables(), "PYTHONPATH": str(asset)}
+        write = self._log_writer(configuration.log_group, configuration.name)
+        return Function(replace(configuration, variables=variables), write)
 
     def _log_writer(self, group: str, name: str) -> Callable[[str], None]:
         logs, stream = self.account.client("logs"), f"local/{uuid.uuid4().hex}"

@@ -11,7 +11,7 @@ from moto.batch import models as batch
 
 from cellpainting.cli.run import ARRAY_INDEX, INPUT_MOUNTS
 from cellpainting.errors import LocalCloudError
-from cellpainting.local.assembly import ImageAsset
+from cellpainting.local.image_store import ImageStore
 from cellpainting.local.retry import lower_keys
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
@@ -38,7 +38,7 @@ class ContainerHost:
     get a folder below `scratch`. `mounts` are the user's own folders shown below the file system.
     """
 
-    images: tuple[ImageAsset, ...]
+    images: ImageStore
     variables: Mapping[str, str]
     volumes: Mapping[str, Path]
     mounts: Mapping[str, Path]
@@ -59,11 +59,8 @@ class ContainerHost:
 
     def _entry_point(self, image: str) -> tuple[str, ...]:
         """The Dockerfile's own ENTRYPOINT, found in this environment's scripts."""
-        for asset in self.images:
-            if image.endswith(f":{asset.tag}"):
-                program, *arguments = entry_point(asset.dockerfile)
-                return (str(Path(sys.executable).parent / program), *arguments)
-        raise LocalCloudError(f"the image {image} is none of the assembly's; images from elsewhere cannot run here")
+        program, *arguments = entry_point(self.images.dockerfile(image))
+        return (str(Path(sys.executable).parent / program), *arguments)
 
     def _variables(self, job: batch.Job, properties: Mapping[str, object], attempt: int) -> dict[str, str]:
         environment = {item["name"]: item["value"] for item in job._get_container_property("environment", [])}

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.assembly import StackArtifact
+from cellpainting.local.image_store import ImageStore
 from cellpainting.local.moto_models import ACCOUNT
 
 REGION = "us-east-1"
@@ -51,8 +52,8 @@ def _client(endpoint_url: str, service: str) -> Any:
     return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]
 
 
-def deploy(account: Account, stacks: tuple[StackArtifact, ...]) -> None:
-    """Create all stacks.
+def deploy(account: Account, stacks: tuple[StackArtifact, ...], images: ImageStore) -> None:
+    """Create all stacks, as the CDK command line would, in less time.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def deploy(account: Account, stacks: tuple[StackArtifact, ...]) -> None:
     """
     account.client("ssm").put_parameter(Name=BOOTSTRAP_VERSION, Value="30", Type="String")
     for stack in stacks:
-        _publish_assets(account, stack)
+        _publish_assets(account, stack, images)
     cloudformation = account.client("cloudformation")
     for stack in stacks:
         try:
@@ -90,8 +91,10 @@ def concrete(text: str) -> str:
     return text.replace("${AWS::AccountId}", ACCOUNT).replace("${AWS::Region}", REGION)
 
 
-def _publish_assets(account: Account, stack: StackArtifact) -> None:
+def _publish_assets(account: Account, stack: StackArtifact, images: ImageStore) -> None:
     s3 = account.client("s3")
+    for image in stack.images:
+        images.add(image.tag, image.dockerfile)
     for asset in stack.files:
         if asset.is_zip:
             s3.create_bucket(Bucket=concrete(asset.bucket))

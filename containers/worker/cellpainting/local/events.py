@@ -23,15 +23,15 @@ Tell = Callable[[str], None]
 class EventBus:
     """The default event bus: one thread, which delivers one event after the other.
 
-    `find_function` makes the function of an ARN; one that raises is invoked again, `retries` times.
+    A function that raises is invoked again, as often as its configuration says.
     """
 
-    def __init__(self, region: str, find_function: Callable[[str], Function], *, retries: int, tell: Tell) -> None:
+    def __init__(self, region: str, tell: Tell) -> None:
         self._region = region
-        self._find_function = find_function
-        self._retries = retries
         self._tell = tell
+        self._find_function: Callable[[str], Function] | None = None
         self._functions: dict[str, Function] = {}
+        self._delivering = threading.Lock()
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._deliver_all, daemon=True)
@@ -46,8 +46,15 @@ class EventBus:
         self._stopping.set()
         self._events.put(None)
         self._thread.join()
-        for function in self._functions.values():
-            function.stop()
+        self.connect(None)
+
+    def connect(self, find_function: Callable[[str], Function] | None) -> None:
+        """From now on, make the functions of ARNs this way; without one, events are told to nobody."""
+        with self._delivering:
+            self._find_function = find_function
+            for function in self._functions.values():
+                function.stop()
+            self._functions.clear()
 
     @property
     def is_idle(self) -> bool:
@@ -73,11 +80,14 @@ class EventBus:
 
     def _deliver_all(self) -> None:
         while (event := self._events.get()) is not None and not self._stopping.is_set():
-            for target in self._targets(event):
-                self._deliver(event, target)
+            with self._delivering:
+                for target in self._targets(event):
+                    self._deliver(event, target)
             self._events.task_done()
 
     def _targets(self, event: dict[str, Any]) -> list[str]:
+        if self._find_function is None:
+            return []
         # A rule that waits for a time has no pattern, which to moto matches everything. There is no clock here.
         rules = events_backends[ACCOUNT][self._region].event_buses["default"].rules.values()
         return [
@@ -88,14 +98,16 @@ class EventBus:
         ]
 
     def _deliver(self, event: dict[str, Any], arn: str) -> None:
-        if arn not in self._functions:
+        if arn not in self._functions and self._find_function:
             self._functions[arn] = self._find_function(arn)
-        for attempt in range(self._retries + 1):
+        function = self._functions[arn]
+        retries = function.configuration.event_retries
+        for attempt in range(retries + 1):
             try:
-                self._functions[arn].invoke(event)
+                function.invoke(event)
             except LocalCloudError as error:
                 self._tell(MARK + str(error))
-                if attempt < self._retries and self._stopping.wait(RETRY_S):
+                if attempt < retries and self._stopping.wait(RETRY_S):
                     return
             else:
                 return

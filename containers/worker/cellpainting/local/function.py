@@ -18,7 +18,9 @@ HOST = Path(__file__).with_name("function_host.py")
 
 @dataclass(frozen=True)
 class FunctionConfiguration:
-    """What the template says of a function. `timeout_s` in seconds; `asset` is its unpacked code."""
+    """What the template says of a function. `timeout_s` in seconds; `asset` is its unpacked code; `event_retries` is
+    how often it is told again of an event that it failed at.
+    """
 
     name: str
     asset: Path
@@ -26,6 +28,7 @@ class FunctionConfiguration:
     variables: Mapping[str, str]
     timeout_s: float
     log_group: str
+    event_retries: int = 0
 
 
 class Function:
