@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,23 @@ class Cloud:
     def detail(self, job: dict[str, Any], **changed: Any) -> dict[str, Any]:
         """The detail of the event of an ended job."""
         return {**self.batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0], **changed}
+
+
+def environment_of(cloud: Cloud, endpoint_url: str) -> dict[str, str]:
+    """The variables that the deployment gives the function, and those that lead it to a server."""
+    settings = cloud.dispatcher.settings
+    return {
+        "BUCKET": "data",
+        "JOB_QUEUES": json.dumps(settings.job_queues),
+        "ON_DEMAND_QUEUE": settings.on_demand_queue,
+        "JOB_TYPES": json.dumps({name: asdict(job_type) for name, job_type in settings.job_types.items()}),
+        "RUNS_TOPIC": settings.runs_topic,
+        "MAX_MEMORY_MIB": str(settings.max_memory_mib),
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+    }
 
 
 @pytest.fixture(scope="module")

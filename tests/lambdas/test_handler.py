@@ -3,34 +3,22 @@
 import importlib
 import json
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from cellpainting.jobs import parse_message
 from tests.lambdas.conftest import FOLDER_REQUEST as REQUEST
-from tests.lambdas.conftest import PLATE_REQUEST, Cloud, run_of
+from tests.lambdas.conftest import PLATE_REQUEST, Cloud, environment_of, run_of
 
 
 @pytest.fixture
 def handler(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The handler's module, imported as Lambda does: with the function's environment."""
-    settings = cloud.dispatcher.settings
-    environment = {
-        "BUCKET": "data",
-        "JOB_QUEUES": json.dumps(settings.job_queues),
-        "ON_DEMAND_QUEUE": settings.on_demand_queue,
-        "JOB_TYPES": json.dumps({name: asdict(job_type) for name, job_type in settings.job_types.items()}),
-        "RUNS_TOPIC": settings.runs_topic,
-        "MAX_MEMORY_MIB": str(settings.max_memory_mib),
-        "AWS_ENDPOINT_URL": cloud.batch.meta.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in environment.items():
+    for name, value in environment_of(cloud, cloud.batch.meta.endpoint_url).items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("handler", None)
     yield importlib.import_module("handler")
@@ -65,6 +53,51 @@ def test_refused_message_is_kept_with_its_reason(
     assert "'input'" in kept["reason"]
     logged = json.loads(capsys.readouterr().out)
     assert logged == {"level": "ERROR", "message_id": "m1", "reason": kept["reason"]}
+
+
+POISON = {
+    "not JSON": "\x00\ufffe not json",
+    "half of a message": json.dumps(REQUEST)[:-9],
+    "nothing": "null",
+    "a number": "1e999",
+    "an empty list": "[]",
+    "a list of lists": "[[[]]]",
+    "nested too deeply": "[" * 200_000,
+    "a field nested deeply": json.dumps({**REQUEST, "output": "x"}).replace('"x"', "[" * 400 + "]" * 400),
+    "a number of 100,000 digits": json.dumps({**REQUEST, "job_memory": "1" * 100_000}),
+    "no number at all": json.dumps({**REQUEST, "job_memory": float("nan")}),
+    "a field of 1 MB": json.dumps({**REQUEST, "output": "x" * 1_000_000}),
+    "an unknown field of 1 MB": json.dumps({**REQUEST, "x" * 1_000_000: 1}),
+    "50,000 unknown fields": json.dumps({f"field{number}": number for number in range(50_000)}),
+    "a path out of the bucket": json.dumps({**REQUEST, "input": "p/../../x"}),
+    "half of a character": json.dumps({**REQUEST, "output": "\ud800"}),
+    "the record of another run": json.dumps({**REQUEST, "output": "runs/x/"}),
+    "a run name that leads out": json.dumps({**REQUEST, "run": "../x"}),
+    "an unknown type": json.dumps({**REQUEST, "job_type": "rm -rf"}),
+    "the same twice": json.dumps([REQUEST, REQUEST]),
+}
+
+
+def test_poison_is_refused_in_a_moment_with_a_reason_that_can_be_read_and_nothing_else_with_it(
+    handler: ModuleType, cloud: Cloud
+) -> None:
+    started = time.monotonic()
+    assert failed(handler.handler(event(**{**POISON, "good": REQUEST}), None)) == list(POISON)
+    assert time.monotonic() - started < 20
+    assert len(cloud.jobs) == 1
+    for message_id, body in POISON.items():
+        kept = json.loads(cloud.storage.read(f"runs/rejected/{message_id}.json"))
+        assert kept["body"] == body
+        assert 20 < len(kept["reason"]) < 3000, message_id
+
+
+def test_message_of_a_mebibyte_is_read_in_a_moment() -> None:
+    members = [{**REQUEST, "output": f"results/{number:06}/"} for number in range(13_000)]
+    body = json.dumps(members)
+    assert len(body) > 2**20 * 0.9
+    started = time.monotonic()
+    assert len(parse_message(body)) == len(members)
+    assert time.monotonic() - started < 10
 
 
 def test_list_with_a_member_that_could_not_succeed_submits_nothing(handler: ModuleType, cloud: Cloud) -> None:

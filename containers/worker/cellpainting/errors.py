@@ -5,6 +5,8 @@ Standard library only: the dispatcher Lambda imports it.
 
 from typing import Any, ClassVar
 
+MOST_QUOTED = 500  # characters of a value
+
 
 class CellPaintingError(Exception):
     """Root of every error this project raises on purpose."""
@@ -22,8 +24,14 @@ class InvalidField(InvalidRequest):
     """One field of a request is missing, unknown or has a value that cannot be used."""
 
     def __init__(self, field: str, got: Any, remedy: str) -> None:
-        super().__init__(f"field {field!r}: got {got!r}; {remedy}")
+        super().__init__(f"field {_short(field)}: got {_short(got)}; {remedy}")
         self.field = field
+
+
+def _short(value: Any) -> str:
+    """A value as it was written; of one that no person would read to its end, the beginning."""
+    text = repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}... ({len(text)} characters)"
 
 
 class NoImageSets(InvalidRequest):

@@ -1,27 +1,37 @@
 """Batch as a run sees it: submit the parts of a submission, find them again by name, see what became of them."""
 
 import math
+import random
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cellpainting.dispatch.ended_job import Ending
 from cellpainting.dispatch.submission import Part, Submission
+from cellpainting.errors import CellPaintingError
 from cellpainting.jobs.run_record import RunKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
-    from mypy_boto3_batch.type_defs import JobSummaryTypeDef, SubmitJobRequestTypeDef
+    from mypy_boto3_batch.type_defs import JobSummaryTypeDef, SubmitJobRequestTypeDef, SubmitJobResponseTypeDef
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 DESCRIBED_AT_ONCE = 100  # jobs in one DescribeJobs
 GRACE_S = 600  # what a worker needs beside CellProfiler: start, download, upload
 LONGEST_ATTEMPT_S = 7 * 24 * 3600  # Batch forgets finished jobs after a week
-# SubmitJob allows about 50 calls a second per account; boto3's own backoff spreads what is above that.
+# Batch allows about 50 calls a second per account; boto3's own backoff spreads what is above that.
 RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=32)
+# Of SubmitJob boto3 spreads the calls, too, but the retries are ours: it would submit again what was taken, and only
+# its answer lost.
+ONCE = RETRIES.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 1}))
+THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+THROTTLED_WAITS_S = (0.5, 1, 2, 4, 8, 8, 8, 8)  # at most; some 30 s of the 120 that a dispatch has
+SERVER_ERROR = 500  # and above: HTTP statuses that do not tell whether anything was done
 
 
 @dataclass(frozen=True)
@@ -44,16 +54,47 @@ def job_name(keys: RunKeys, submission: Submission, part: int) -> str:
     return f"{keys.run_id}-{submission.number}-{'plan' if submission.is_planning else part}"
 
 
+class SubmissionUnknown(CellPaintingError):
+    """Whether Batch has taken a job is not known. It can be looked for by its name, when Batch surely lists it."""
+
+
 class BatchJobs:
     """The jobs of runs."""
 
-    def __init__(self, batch: "BatchClient | None" = None) -> None:
+    def __init__(self, batch: "BatchClient | None" = None, submitting: "BatchClient | None" = None) -> None:
         self._batch: BatchClient = batch or boto3.client("batch", config=RETRIES)
+        self._submitting: BatchClient = submitting or batch or boto3.client("batch", config=ONCE)
 
     def submit(self, keys: RunKeys, request_uri: str, submission: Submission, part: int, place: JobPlace) -> Part:
-        """Submit one part; returns it with its job's id."""
-        answer = self._batch.submit_job(**_job(keys, request_uri, submission, part, place))
-        return replace(submission.parts[part], job_id=answer["jobId"])
+        """Submit one part; returns it with its job's id.
+
+        Raises
+        ------
+        SubmissionUnknown
+            If nobody can tell whether it was submitted.
+        ClientError
+            If it was not.
+        """
+        job = _job(keys, request_uri, submission, part, place)
+        for wait_s in THROTTLED_WAITS_S:
+            try:
+                return replace(submission.parts[part], job_id=self._submit(job)["jobId"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in THROTTLED:
+                    raise
+            time.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 (so that not all come back at once)
+        return replace(submission.parts[part], job_id=self._submit(job)["jobId"])
+
+    def _submit(self, job: "SubmitJobRequestTypeDef") -> "SubmitJobResponseTypeDef":
+        unknown = f"whether Batch has taken the job {job['jobName']} is not known; it is looked for by name later"
+        try:
+            return self._submitting.submit_job(**job)
+        except BotoCoreError as error:
+            raise SubmissionUnknown(f"{unknown} ({error})") from error
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
+                raise SubmissionUnknown(f"{unknown} ({error})") from error
+            raise
 
     def find(self, keys: RunKeys, submission: Submission, part: int, place: JobPlace) -> Part:
         """The part with its job's id, if Batch knows a job of its name."""

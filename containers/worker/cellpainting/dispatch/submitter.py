@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cellpainting.dispatch.batch_jobs import BatchJobs, JobPlace
+from cellpainting.dispatch.batch_jobs import BatchJobs, JobPlace, SubmissionUnknown
 from cellpainting.dispatch.submission import (
     ClaimedByAnother,
     Submission,
@@ -43,12 +43,16 @@ class Submitter:
         ------
         ClaimedByAnother
             If another dispatch was faster.
+        SubmissionUnknown
+            If nobody can tell whether a job was submitted. The claim stays open until Batch surely lists it.
         """
         submission = claim(keys, number, work, self._storage)
         try:
             request = self._storage.uri(keys.request)
             numbers = range(len(submission.parts))
             parts = tuple(self._jobs.submit(keys, request, submission, part, place) for part in numbers)
+        except SubmissionUnknown:
+            raise
         except BaseException:
             give_up(keys, submission, self._storage)
             raise

@@ -9,6 +9,7 @@ from cellpainting.jobs.run_record import RUNS
 
 MAX_KEY_BYTES = 1024  # the longest key S3 takes
 MAX_NAME_BYTES = 200  # of a folder; file systems take 255, of which files named after it need some
+MOST_DIGITS = 20  # of a whole number; Python itself refuses to read thousands
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,111}")  # also a valid Batch job name once numbered
 MOST_IN_RUN_NAME = 80  # of what a person names; stages add their own names to it
 RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,511}")  # a name, name:revision or ARN
@@ -186,7 +187,7 @@ class Fields:
         value = self._take(field)
         if value is None:
             return None
-        is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS
         if isinstance(value, bool) or not (isinstance(value, int) or is_digits):
             raise InvalidField(field, value, f"write a whole number from {minimum} to {maximum}")
         number = int(value)
@@ -334,7 +335,7 @@ class Fields:
         return self._values.pop(field, None)
 
     def _missing(self, field: str) -> InvalidField:
-        return InvalidField(field, None, f"a request needs it; the fields given are {self._given}")
+        return InvalidField(field, None, f"a request needs it; the fields given are {self._given!s:.500}")
 
     def _matching(self, field: str, pattern: re.Pattern[str], remedy: str) -> str | None:
         value = self._take(field)

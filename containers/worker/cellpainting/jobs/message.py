@@ -1,6 +1,7 @@
 """The body of a queue message: JSON text in, validated jobs out, all of them or none."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from cellpainting.errors import InvalidField, InvalidRequest
@@ -22,7 +23,6 @@ StagedJob = ProcessPlate | ProcessFovs  # no shards of its own, but stages
 Job = RunCellProfiler | DownloadImages | DecodeFovs | WholeJob | StagedJob
 
 JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in get_args(Job)}
-FIELDS_OF_VIEW = (ProcessFovs, DecodeFovs, MergeFovs)
 
 
 def parse_job(document: Any) -> Job:
@@ -55,16 +55,12 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
     InvalidRequest
         Naming the member of the list, the field, the value got and the remedy.
     """
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"the message is not JSON ({error}), got {body!r:.80}; send one object or a list"
-        ) from error
+    document = _read_json(body)
     if document == []:
         raise InvalidRequest("the message is an empty list; send at least one request")
     members = document if isinstance(document, list) else [document]
     records: dict[str, RunRecord] = {}
+    written = _Written()
     for number, member in enumerate(members, start=1):
         record = _parse_member(member, number, len(members))
         if record.run_id in records:
@@ -72,13 +68,24 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
                 f"request {number} of {len(members)} is the same run as an earlier one ({record.run_id}); "
                 "leave it out, or give it a 'run' name and an 'output' of its own"
             )
-        if any(_overwrite(record.job, other.job) for other in records.values()):
+        if not written.add(record.job):
             raise InvalidRequest(
                 f"request {number} of {len(members)} has the output of an earlier one ({_results(record.job)!r}); "
                 "give it one of its own: they would overwrite each other's results"
             )
         records[record.run_id] = record
     return tuple(records.values())
+
+
+def _read_json(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"the message is not JSON ({error}), got {body!r:.80}; send one object or a list"
+        ) from error
+    except RecursionError as error:
+        raise InvalidRequest(f"the message is nested too deeply, got {body!r:.80}; requests are flat") from error
 
 
 def is_same_run(earlier: Job, later: Job) -> bool:
@@ -90,20 +97,37 @@ def is_same_run(earlier: Job, later: Job) -> bool:
     return earlier.work == later.work
 
 
-def _overwrite(one: Job, other: Job) -> bool:
-    """Whether two requests write the same files. Plates may share an output: a folder each is made below it."""
-    if isinstance(one, BuildBackend) and isinstance(other, BuildBackend):
-        return one.folder == other.folder
-    if isinstance(one, MakeProfiles) and isinstance(other, MakeProfiles):
-        return one.results == other.results
-    if isinstance(one, MakeReport) and isinstance(other, MakeReport):
-        return one.output == other.output
-    if isinstance(one, FIELDS_OF_VIEW) and isinstance(other, FIELDS_OF_VIEW):
-        is_pair = {type(one), type(other)} == {DecodeFovs, MergeFovs}  # what one run decodes, another merges
-        return one.output == other.output and not is_pair
-    return one.output == other.output and any(
-        isinstance(job, RunCellProfiler) and job.is_plain_folder for job in (one, other)
-    )
+class _Written:
+    """What the requests of a message write to. Plates may share an output: a folder each is made below it."""
+
+    def __init__(self) -> None:
+        self._outputs: set[str | None] = set()
+        self._plain: set[str | None] = set()  # outputs of plain folders, which are nobody else's
+        self._own: set[tuple[str, str]] = set()
+
+    def add(self, job: Job) -> bool:
+        """Add a request; False if one before it writes the same files."""
+        is_plain = isinstance(job, RunCellProfiler) and job.is_plain_folder
+        own = set(_own_places(job))
+        is_free = job.output not in (self._outputs if is_plain else self._plain) and own.isdisjoint(self._own)
+        self._outputs.add(job.output)
+        self._plain |= {job.output} if is_plain else set()
+        self._own |= own
+        return is_free
+
+
+def _own_places(job: Job) -> Iterator[tuple[str, str]]:
+    """What only one request may make, and where. What one decodes, another may merge."""
+    if isinstance(job, BuildBackend):
+        yield "backend", job.folder
+    if isinstance(job, MakeProfiles):
+        yield "profiles", job.results
+    if isinstance(job, MakeReport):
+        yield "page", job.output
+    if isinstance(job, ProcessFovs | DecodeFovs):
+        yield "decoded", job.output
+    if isinstance(job, ProcessFovs | MergeFovs):
+        yield "merged", job.output
 
 
 def _results(job: Job) -> str:
