@@ -392,7 +392,7 @@ PRODUCTION = Settings(
         monitoring=MonitoringSettings(
             # Who gets a mail of each alarm, once the address has been confirmed. Nobody: others subscribe to the topic.
             alarm_email="",
-            # Minutes. Some 9,000 calls of half a second a month: two cents.
+            # Minutes. Some 9,000 calls of a second a month: four cents, where Lambda is not free.
             watch_every_minutes=5,
             # Seconds. A hundred jobs take two calls of Batch's, and arrays count as one job; 10,000 single ones half a
             # minute.

@@ -5,6 +5,7 @@ moves them to the dead-letter queue in the end. Events of Batch: what follows fr
 import json
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
@@ -32,7 +33,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     """
     if "Records" not in event:
         detail = event["detail"]
-        _log(job=detail["jobName"], job_id=detail["jobId"], outcome=JOB_ENDS.follow(detail))
+        outcome = JOB_ENDS.follow(detail)
+        _log(run=JOB_ENDS.run_id(detail), job=detail["jobName"], job_id=detail["jobId"], outcome=outcome)
         return None
     failed = [record["messageId"] for record in event["Records"] if not _is_dispatched(record)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -72,4 +74,5 @@ def _decide(record: dict[str, Any]) -> list[Decision]:
 
 
 def _log(*, level: str = "INFO", **values: str) -> None:
-    print(json.dumps({"level": level, **values}), flush=True)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    print(json.dumps({"time": now, "level": level, **values}), flush=True)

@@ -85,10 +85,15 @@ class JobEnds:
         document = json.loads(self._storage.read(keys.request))
         return self._conclude(RunRecord.of(parse_job(document), document), ended)
 
+    def run_id(self, detail: Any) -> str:
+        """The run that a job says it is of; empty if it says nothing."""
+        request = detail.get("parameters", {}).get("request", "")
+        run_id = str(request).removeprefix(self._storage.uri(RUNS)).removesuffix("/request.json")
+        return "" if "/" in run_id else run_id
+
     def _ours(self, detail: Any) -> EndedJob | None:
-        parameters = detail.get("parameters", {})
-        run_id = parameters.get("request", "").removeprefix(self._storage.uri(RUNS)).removesuffix("/request.json")
-        if not run_id or "/" in run_id or not parameters.get("submission", "").isdigit():
+        parameters, run_id = detail.get("parameters", {}), self.run_id(detail)
+        if not run_id or not parameters.get("submission", "").isdigit():
             return None
         keys = RunKeys(run_id)
         try:

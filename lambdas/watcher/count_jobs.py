@@ -16,8 +16,8 @@ MOST_DESCRIBED = 100  # jobs in one call of DescribeJobs
 
 
 def count_jobs(batch: "BatchClient", queue: str) -> Counter[str]:
-    """Count what has not ended yet, by state. A queue's list has no children of arrays: where these are, Batch tells
-    where it describes their parent, which is pending until the last has ended.
+    """Count what has not ended yet, by state. What state the children of an array are in is told with their parent,
+    which itself is pending until the last has ended.
     """
     counts: Counter[str] = Counter()
     for status in ALWAYS_SINGLE:
@@ -44,4 +44,5 @@ def figures(counts: Counter[str]) -> dict[Metric, float]:
 
 def _list(batch: "BatchClient", queue: str, status: "JobStatusType") -> list[str]:
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status)
-    return [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+    ids = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+    return [job_id for job_id in ids if ":" not in job_id]  # that of an array's child is <parent>:<index>

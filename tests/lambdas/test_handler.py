@@ -52,6 +52,7 @@ def test_refused_message_is_kept_with_its_reason(
     kept = json.loads(cloud.storage.read("runs/rejected/m1.json"))
     assert "'input'" in kept["reason"]
     logged = json.loads(capsys.readouterr().out)
+    assert logged.pop("time").endswith("Z")
     assert logged == {"level": "ERROR", "message_id": "m1", "reason": kept["reason"]}
 
 
@@ -152,4 +153,8 @@ def test_event_of_batch_is_told_from_messages_and_fails_by_raising(
     with pytest.raises(ValueError, match="Expecting value"):
         handler.handler({"source": "aws.batch", "detail": cloud.detail(job, status="FAILED")}, None)
     assert handler.handler({"source": "aws.batch", "detail": cloud.detail(job, jobName="another")}, None) is None
-    assert "somebody else" in json.loads(capsys.readouterr().out.splitlines()[-1])["outcome"]
+    dispatched, ended = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {"time", "level", "run", "message_id", "outcome"} == set(dispatched)
+    assert {"time", "level", "run", "job", "job_id", "outcome"} == set(ended)
+    assert dispatched["run"] == ended["run"] == run.run_id
+    assert "somebody else" in ended["outcome"]

@@ -78,6 +78,15 @@ def test_only_what_the_rule_asks_for_is_told(bus: EventBus, tmp_path: Path) -> N
     assert bus.published == 4
 
 
+def test_rule_that_waits_for_a_time_is_not_called_by_an_event(bus: EventBus, tmp_path: Path) -> None:
+    backend = events_backends[ACCOUNT][REGION]
+    rule = backend.put_rule("clock", scheduled_expression="rate(5 minutes)", event_bus_arn="default")
+    rule.put_targets([{"Id": "1", "Arn": "arn:function"}])
+    bus.publish_end(Job("plain"))
+    wait_until(lambda: bus.is_idle, "all is delivered", 20)
+    assert told(tmp_path) == {"plain": 1}
+
+
 def test_function_that_raises_is_invoked_again_and_holds_nothing_up(bus: EventBus, tmp_path: Path) -> None:
     for name in ("failing", "next"):
         bus.publish_end(Job(name))

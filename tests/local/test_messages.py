@@ -14,11 +14,13 @@ import pytest
 
 from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.jobs import parse_message
-from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
+from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
+from tests.embedded_metrics import figures
 from tests.local.conftest import LocalUp, wait_until
 
 pytestmark = pytest.mark.cellprofiler
 
+WATCHED = {"load_data": "watched/load_data.csv", "output": "watched/results/"}
 PUBLISHED_EXAMPLES = REPOSITORY.parent / "shared" / "data" / "cellprofiler_examples"
 # Columns that tell when and where, not what was measured.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_", "ImageSet_ImageSet", "Metadata_FileLocation", "Metadata_Folder")
@@ -75,6 +77,14 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
+def log_lines(cloud: LocalUp, output: str) -> list[str]:
+    """The lines of a log group that the stack names in an output."""
+    stack = cloud.client("cloudformation").describe_stacks(StackName="batch-cpb")["Stacks"][0]
+    (group,) = [item["OutputValue"] for item in stack["Outputs"] if item["OutputKey"] == output]
+    pages = cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    return [event["message"] for page in pages for event in page["events"]]
+
+
 @pytest.mark.parametrize("example", ["ExampleHuman", "ExampleVitraImages"])
 def test_aws_command_gives_the_same_tables_as_cellprofiler_by_hand(
     cloud: LocalUp, cellprofiler: CellProfiler, tmp_path: Path, example: str
@@ -125,6 +135,22 @@ def test_log_of_a_job_is_found_with_the_aws_command(cloud: LocalUp, tmp_path: Pa
     assert f"run {run_id(message)} ended" in events
     assert f"{run_id(message)}" in events
     assert "submitted as job" in events
+
+
+def test_log_group_holds_json_lines_with_run_plate_and_well_and_metrics(cloud: LocalUp, tmp_path: Path) -> None:
+    put_plate(cloud, tmp_path, "watched")
+    write_load_data(tmp_path / "load_data.csv", Path("watched/images"), [("P1", "A01", "1"), ("P1", "A02", "1")])
+    s3 = cloud.client("s3")
+    s3.upload_file(str(tmp_path / "load_data.csv"), cloud.bucket, "watched/load_data.csv")
+    s3.upload_file(str(LOAD_DATA_PIPELINE), cloud.bucket, "watched/spots.cppipe")
+    cloud.send({"run": "watched", "pipeline": "watched/spots.cppipe", **WATCHED})
+    assert cloud.summary("watched")["complete"]
+    lines = [line for line in log_lines(cloud, "JobLogGroup") if json.loads(line).get("run") == "watched"]
+    about = [json.loads(line) for line in lines]
+    assert {line["plate"] for line in about} == {"P1"}
+    assert {line["well"] for line in about if " measured in " in line.get("message", "")} == {"A01", "A02"}
+    assert sum(told["ImageSetsDone"] for told in figures(lines)) == 2
+    assert [line for line in log_lines(cloud, "DispatcherLogGroup") if json.loads(line).get("run") == "watched"]
 
 
 @pytest.mark.parametrize(

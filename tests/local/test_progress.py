@@ -44,7 +44,9 @@ def test_dispatcher_s_words_are_shown_and_other_json_is_not() -> None:
     progress = Progress(console)
     progress.tell("function", json.dumps({"level": "INFO", "message_id": "m", "run": "r", "outcome": "submitted"}))
     progress.tell("function", json.dumps({"level": "ERROR", "message_id": "m", "reason": "not JSON [x]"}))
-    progress.tell("function", json.dumps({"level": "INFO", "job": "r-0-0", "job_id": "j", "outcome": "nothing left"}))
+    progress.tell(
+        "function", json.dumps({"level": "INFO", "run": "r", "job": "r-0-0", "job_id": "j", "outcome": "nothing left"})
+    )
     for line in ("{not json", '{"a": 1}', "[1]", "7", ""):
         progress.tell("run-0", line)
     assert shown(console) == "dispatcher: r: submitted\ndispatcher: not JSON [x]\ndispatcher: r-0-0: nothing left\n"

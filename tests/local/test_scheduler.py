@@ -53,6 +53,7 @@ class Batch:
         session = boto3.Session("local", "local", region_name="us-east-1")
         self.client = session.client("batch", endpoint_url=f"http://{host}:{port}")
         iam = session.client("iam", endpoint_url=f"http://{host}:{port}")
+        self.logs = session.client("logs", endpoint_url=f"http://{host}:{port}")
         role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         environment = self.client.create_compute_environment(
             computeEnvironmentName="cpus", type="UNMANAGED", state="ENABLED", serviceRole=role
@@ -228,6 +229,16 @@ def test_every_line_of_output_is_in_the_job_s_log(batch: Batch) -> None:
     job = batch.ended(batch.submit("talks", "print('one'); print('two', file=sys.stderr)"))
     assert batch.told[-2:] in (["one", "two"], ["two", "one"])
     assert job["container"]["logStreamName"].startswith("job/default/")
+
+
+def test_person_sees_the_message_of_a_json_line_and_no_figures(batch: Batch) -> None:
+    line = '{"level": "INFO", "run": "r", "message": "cpb: one"}'
+    figures = '{"_aws": {}, "ImageSetsDone": 1}'
+    job = batch.ended(batch.submit("talks", f"print({line!r}); print({figures!r}); print('two')"))
+    assert batch.told == ["cpb: one", "two"]
+    stream = job["container"]["logStreamName"]
+    events = batch.logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream)["events"]
+    assert [event["message"] for event in events] == [line, figures, "two"]
 
 
 def test_stopping_ends_what_runs_and_starts_nothing_more(batch: Batch) -> None:

@@ -73,4 +73,4 @@ def _dispatched(line: str) -> str | None:
         return None
     if not isinstance(record, dict) or not {"message_id", "job_id"} & record.keys():
         return None
-    return str(record["reason"] if "reason" in record else f"{record.get('run') or record['job']}: {record['outcome']}")
+    return str(record["reason"] if "reason" in record else f"{record.get('job') or record['run']}: {record['outcome']}")
