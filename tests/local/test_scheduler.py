@@ -237,7 +237,7 @@ def test_person_sees_the_message_of_a_json_line_and_no_figures(batch: Batch) -> 
     job = batch.ended(batch.submit("talks", f"print({line!r}); print({figures!r}); print('two')"))
     assert batch.told == ["cpb: one", "two"]
     stream = job["container"]["logStreamName"]
-    events = batch.logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream)["events"]
+    events = batch.logs.get_log_events(logGroupName="/jobs", logStreamName=stream)["events"]
     assert [event["message"] for event in events] == [line, figures, "two"]
 
 
