@@ -142,6 +142,8 @@ class BatchStack(cdk.Stack):
         cdk.CfnOutput(self, "BatchJobQueueARN", value=self.hosts.spot_queue.job_queue_arn)
         cdk.CfnOutput(self, "OnDemandJobQueueARN", value=self.hosts.on_demand_queue.job_queue_arn)
         cdk.CfnOutput(self, "RunsTopicARN", value=self.runs_topic.topic_arn)
+        cdk.CfnOutput(self, "DeadLettersURL", value=self.dead_letters.queue_url)
+        cdk.CfnOutput(self, "LostEventsURL", value=self.dispatcher.lost_events.queue_url)
         cdk.CfnOutput(self, "AlarmsTopicARN", value=self.monitoring.topic.topic_arn)
         cdk.CfnOutput(self, "DispatcherLogGroup", value=self.dispatcher.log_group.log_group_name)
         cdk.CfnOutput(self, "JobLogGroup", value=self.job_logs.log_group_name)

@@ -89,6 +89,18 @@ class TestAlarms:
             (action,) = alarm["AlarmActions"]
             assert template[action["Ref"]]["Properties"]["DisplayName"] == "Cell Painting Batch alarms"
 
+    def test_each_is_in_the_guide_with_what_to_do(self, template: dict[str, Any]) -> None:
+        guide = (ROOT / "docs" / "watching.md").read_text()
+        headings = {line.removeprefix("### ") for line in guide.splitlines() if line.startswith("### ")}
+        rows = re.findall(r"^\| (`.*?) \| .* \| \[(.*?)\]\(#", guide, re.MULTILINE)
+        named = {name: heading for names, heading in rows for name in re.findall("`(.*?)`", names)}
+        kinds = ("AWS::CloudWatch::Alarm", "AWS::Events::Rule")
+        told = {name.replace("-", "") for name in named}
+        for name, one in template.items():
+            if one["Type"] == kinds[0] or (one["Type"] == kinds[1] and "QueueBlocked" in name):
+                assert name.removeprefix("Monitoring")[:-8] in told
+        assert set(named.values()) <= headings
+
     def test_every_metric_of_ours_is_one_that_is_printed(
         self, alarms: dict[str, Resource], dashboard: list[dict[str, Any]]
     ) -> None:
@@ -116,15 +128,14 @@ class TestTopic:
         ]
         return name
 
-    def test_it_is_behind_tls_and_only_services_of_this_account_publish(
-        self, template: dict[str, Any], topic: str
-    ) -> None:
+    def test_it_is_behind_tls_and_services_alone_publish(self, template: dict[str, Any], topic: str) -> None:
         deny, *allowed = topic_policy(template, topic)
         assert deny["Effect"] == "Deny"
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        services = [one["Principal"]["Service"] for one in allowed]
-        assert services == ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
-        assert allowed[0]["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        conditions = {one["Principal"]["Service"]: one.get("Condition") for one in allowed}
+        assert set(conditions) == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"}
+        ours = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert conditions["cloudwatch.amazonaws.com"] == conditions["budgets.amazonaws.com"] == ours
 
     def test_nobody_is_subscribed_until_an_address_is_set(self, assembly: Path, tmp_path: Path) -> None:
         assert not resources(assembly, "SNS::Subscription")
