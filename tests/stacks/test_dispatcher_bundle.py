@@ -40,19 +40,24 @@ def test_the_same_modules_are_the_same_asset(bundle: Path, assemblies: dict[str,
     assert (assemblies["fsx"] / bundle.name).is_dir()
 
 
-def test_it_imports_with_boto3_alone(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("construct", "module"), [("Dispatcher", "handler"), ("Watcher", "watcher")])
+def test_a_function_imports_with_boto3_alone(
+    assemblies: dict[str, Path], tmp_path: Path, construct: str, module: str
+) -> None:
+    folder = assemblies["s3"]
+    bundle = folder / f"asset.{function(folder, construct)['Code']['S3Key'].removesuffix('.zip')}"
     site_packages = Path(sysconfig.get_paths()["purelib"])
     for name in RUNTIME_MODULES:
         (tmp_path / name).symlink_to(site_packages / name)
     path = [str(bundle), str(tmp_path)]
-    code = f"import sys; sys.path += {path!r}; import handler; print(handler.handler)"
+    code = f"import sys; sys.path += {path!r}; import {module}; print({module}.handler)"
     ended = subprocess.run(
         # -I and -S leave the standard library alone on the path.
         [sys.executable, "-I", "-S", "-B", "-c", code],
         env={
             "AWS_DEFAULT_REGION": "eu-west-1",
             "BUCKET": "data",
-            "JOB_QUEUES": '["arn:aws:batch:eu-west-1:123456789012:job-queue/jobs"]',
+            "JOB_QUEUES": "{}",
             "ON_DEMAND_QUEUE": "on-demand",
             "JOB_TYPES": "{}",
             "RUNS_TOPIC": "runs",
