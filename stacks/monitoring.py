@@ -149,7 +149,7 @@ class Monitoring(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.batch"],
                 detail_type=["Batch Job Queue Blocked"],
-                detail={"jobQueue": [queue.job_queue_arn for queue in watched.job_queues.values()]},
+                detail={"jobQueue": [one.job_queue_arn for one in watched.job_queues.values()]},
             ),
             targets=[
                 targets.SnsTopic(
