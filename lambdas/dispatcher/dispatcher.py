@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from cellpainting.cost.job_size import JobSize
 from cellpainting.dispatch.batch_jobs import BatchJobs, attempt_timeout_s
+from cellpainting.dispatch.budget import RunBudget, ShardLoad, open_budget
 from cellpainting.dispatch.pending import find_pending
 from cellpainting.dispatch.planned_stages import PlannedStage, plan_stages
 from cellpainting.dispatch.store_plan import largest_shard_groups, store_plan
@@ -14,6 +16,7 @@ from cellpainting.dispatch.submission import Submission, Work
 from cellpainting.dispatch.submitter import Submitter
 from cellpainting.errors import InvalidField, MissingInput
 from cellpainting.jobs import Job, ProcessPlate, RunRecord, StagedJob, is_same_run, parse_job
+from cellpainting.ledger.held import HeldShards, hold
 from cellpainting.planning.plan_job import CSV_SUFFIXES, can_plan_here, plan_job
 from cellpainting.planning.request_plates import plate_sources
 from cellpainting.planning.run_plan import RunPlan
@@ -130,20 +133,32 @@ class Dispatcher:
             return self._carry_out_stages(decision)
         if decision.plan:
             store_plan(run.keys, decision.plan, work.shards, self.storage)
-        submission = self.submit(run, decision.number, work)
+        budget = self.open_budget(run)
+        submission = self.submit(run, decision.number, work, budget)
+        if submission is None:
+            return "the budget does not suffice for it any more; nothing was submitted"
         unmatched = decision.plan.unmatched if decision.plan else ()
         without = f"; there are no image sets for {', '.join(unmatched)}" if unmatched else ""
         return f"submitted {_as_jobs([submission])}{without}"
 
-    def submit(self, run: RunRecord, number: int, work: Work) -> Submission:
-        """Give work to Batch as a run's submission of this number.
+    def submit(self, run: RunRecord, number: int, work: Work, budget: RunBudget | None) -> Submission | None:
+        """Give work to Batch as a run's submission of this number, as much of it as fits the budget; None if none does.
 
         Raises
         ------
         ClaimedByAnother
             If another dispatch of this run was faster.
         """
-        return self.submitter.submit(run.keys, number, work, self.settings.place(run.job))
+        fitting = budget.admit(run, number, work) if budget else work
+        if fitting is None:
+            return None
+        if budget is None:
+            hold(run.keys, HeldShards(), self.storage)  # an earlier request may have had one
+        return self.submitter.submit(run.keys, number, fitting, self.settings.place(run.job))
+
+    def open_budget(self, run: RunRecord) -> RunBudget | None:
+        """The budget of a run, or of the run that a stage is of; None if it has none."""
+        return open_budget(run, self.storage, lambda job: JobSize(*self.resources(job)))
 
     def planning(self, job: Job, origin: str) -> Work:
         """The work of planning in the worker's image."""
@@ -170,6 +185,8 @@ class Dispatcher:
             return Decision(run, number=number, work=self.planning(run.job, origin))
         if not pending:
             return Decision(run, nothing_pending(run.job))
+        if budget := self.open_budget(run):
+            budget.require_room(run.job, ShardLoad.of(plan))
         work = self.measuring(run.job, origin, pending, largest_shard_groups(plan))
         return Decision(run, number=number, work=work, plan=plan)
 
@@ -182,7 +199,10 @@ class Dispatcher:
             return Decision(run, f"{_under_way(at_work)}; nothing was submitted")
         if planned is None:
             return Decision(run, number=number, work=self.planning(job, origin))
-        if any(one.pending for one in planned):
+        first = next((one for one in planned if one.pending), None)
+        if first is not None:
+            if budget := self.open_budget(run):
+                budget.require_room(first.run.job, ShardLoad.of(first.plan))
             return Decision(run, stages=planned, origin=origin)
         if at_work:
             return Decision(run, f"{_under_way(at_work)}, and nothing else is to be done; nothing was submitted")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from cellpainting.dispatch.batch_jobs import BatchJobs, job_name
+from cellpainting.dispatch.budget import waiting_shards
 from cellpainting.dispatch.ended_job import REFUSED, Ending
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
@@ -53,28 +54,50 @@ class JobEnds:
         submissions = self._dispatcher.submitter.settled(ended.run.keys, self._place(ended))
         works = self._after_planning(ended) if ended.submission.is_planning else self._after_measuring(ended)
         left = [work for one in works if (work := _without_covered(one, ended, submissions))]
-        if left:
-            return self._submit(ended, left, submissions[-1].number + 1)
+        if left and (submitted := self._submit(ended, left, submissions[-1].number + 1)):
+            return submitted
         if self._dispatcher.submitter.is_alive(submissions):
             return "other jobs of this run have not ended; nothing was done"
-        told = self._conclude(ended.run, ended)
         stage = ended.run.job.stage
+        if not stage and (wave := self._go_on(ended, submissions)):
+            return _told(wave)
+        told = self._conclude(ended.run, ended)
         return f"{told}; {self._follow_stage(stage, ended)}" if stage else told
 
     def _submit(self, ended: EndedJob, works: list[Work], number: int) -> str:
-        """Give what is left of a run to Batch. If it dies between two, the event comes again and does the rest."""
-        submitted = [self._dispatcher.submit(ended.run, at, work) for at, work in enumerate(works, number)]
-        return "; ".join(
-            f"{len(work.shards) or 'no'} shards were submitted with {work.memory_mib} MiB to "
-            f"{work.queue.rpartition('/')[2]}: {', '.join(submission.job_ids)}"
-            for work, submission in zip(works, submitted, strict=True)
-        )
+        """Give what is left of a run to Batch, as far as it fits the budget; empty if nothing does. If it dies between
+        two, the event comes again and does the rest.
+        """
+        budget = self._dispatcher.open_budget(ended.run)
+        submitted: list[Submission] = []
+        for work in works:
+            submission = self._dispatcher.submit(ended.run, number + len(submitted), work, budget)
+            submitted += [submission] if submission else []
+        return "; ".join(map(_told, submitted))
+
+    def _go_on(self, ended: EndedJob, submissions: list[Submission]) -> Submission | None:
+        """Submit what the budget of a run has let wait, as far as it suffices now, or say in its record that it does
+        not.
+        """
+        budget, run = self._dispatcher.open_budget(ended.run), ended.run
+        shards = waiting_shards(run.keys, self._storage)
+        plan = read_plan_record(run.keys, self._storage)
+        if not (budget and shards and plan):
+            return None
+        work = self._dispatcher.measuring(run.job, ended.origin, shards, plan.largest_shard_groups)
+        submission = self._dispatcher.submit(run, submissions[-1].number + 1, work, budget)
+        if submission is None:
+            budget.give_up(run)
+        return submission
 
     def _submit_stages(self, ended: EndedJob) -> str:
         """What follows when a job has planned the stages of a run."""
         keys = ended.run.keys
         record = read_stage_record(keys, self._storage)
-        return told_stages(self._dispatcher.stages.submit(keys, record.plates if record else (), ended.origin))
+        submitted = self._dispatcher.stages.submit(keys, record.plates if record else (), ended.origin)
+        if not submitted and self._dispatcher.stages.give_up(keys):
+            return self._conclude(ended.run, ended)
+        return told_stages(submitted)
 
     def _follow_stage(self, stage: Stage, ended: EndedJob) -> str:
         """What follows when nothing of a stage is left: the stages that it kept, or the ledger of the whole run."""
@@ -82,6 +105,11 @@ class JobEnds:
         keys = RunKeys(stage.of)
         if submitted or self._dispatcher.stages.plates_at_work(keys):
             return told_stages(submitted)
+        while given_up := self._dispatcher.stages.give_up(keys):
+            for run in given_up:
+                self._conclude(run, ended)
+            if submitted := self._dispatcher.stages.go_on(stage, ended.origin):  # the page, which is made of what there is
+                return told_stages(submitted)
         document = json.loads(self._storage.read(keys.request))
         return self._conclude(RunRecord.of(parse_job(document), document), ended)
 
@@ -145,6 +173,12 @@ class JobEnds:
         with ThreadPoolExecutor(READERS) as readers:
             plans = readers.map(lambda one: read_plan_record(one, self._storage), runs)
             return sum(plan.image_set_count for plan in plans if plan)
+
+
+def _told(submission: Submission) -> str:
+    shards = len(submission.shard_numbers) or "no"
+    place = f"with {submission.memory_mib} MiB to {submission.queue.rpartition('/')[2]}"
+    return f"{shards} shards were submitted {place}: {', '.join(submission.job_ids)}"
 
 
 def _without_covered(work: Work, ended: EndedJob, submissions: list[Submission]) -> Work | None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
+from cellpainting.dispatch.budget import RunBudget, may_go_on, waiting_shards
 from cellpainting.dispatch.plan_record import PlanRecord
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
@@ -80,7 +81,7 @@ class Stages:
         ClaimedByAnother
             If another dispatch was faster.
         """
-        record = self._record(keys)
+        record, budget = self._record(keys), self._open_budget(keys)
 
         def submit(plate: str) -> list[str]:
             found = [self._find(stage) for stage in record.of_plate(plate)]
@@ -88,24 +89,40 @@ class Stages:
             for one in found:
                 if one.stage.run_id in wanted and not one.alive:
                     mark_blocked(one.run.keys, NOT_SUBMITTED, self._storage)
-            return list(self._submit(found, wanted, origin))
+            return list(self._submit(found, wanted, origin, budget))
 
         with ThreadPoolExecutor(PLATES) as dispatchers:
             return [run_id for submitted in dispatchers.map(submit, plates) for run_id in submitted]
 
     def go_on(self, stage: Stage, origin: str) -> list[str]:
-        """Submit what of a plate could not start before a stage of it ended; returns the runs that were submitted.
+        """Submit what of a plate could not start before a stage of it ended, and what the run's budget has let wait of
+        any plate; returns the runs that were submitted.
 
         Raises
         ------
         ClaimedByAnother
             If another dispatch was faster.
         """
-        found = [self._find(one) for one in self._record(RunKeys(stage.of)).of_plate(stage.plate)]
-        wanted = {one.stage.run_id for one in found if self._has_not_started(one)}
-        return list(self._submit(found, wanted, origin))
+        keys = RunKeys(stage.of)
+        record, budget = self._record(keys), self._open_budget(keys)
+        submitted: list[str] = []
+        for plate in record.plates if budget else (stage.plate,):
+            found = [self._find(one) for one in record.of_plate(plate)]
+            wanted = {one.stage.run_id for one in found if self._has_not_started(one) or self._waiting(one)}
+            submitted += self._submit(found, wanted, origin, budget)
+        return submitted
 
-    def _submit(self, found: Collection[StageRun], wanted: Collection[str], origin: str) -> Iterator[str]:
+    def give_up(self, keys: RunKeys) -> list[RunRecord]:
+        """Say of the stages of a run that nothing more is submitted of what its budget has let wait; returns those of
+        which nobody had said so.
+        """
+        budget = self._open_budget(keys)
+        runs = [self._find(stage).run for stage in self._record(keys).stages] if budget else []
+        return [run for run in runs if budget and budget.give_up(run)]
+
+    def _submit(
+        self, found: Collection[StageRun], wanted: Collection[str], origin: str, budget: RunBudget | None
+    ) -> Iterator[str]:
         """Submit stages in their order; one whose needs cannot be met any more is marked as blocked."""
         alive = {one.stage.run_id: one.alive for one in found}
         for one in found:
@@ -113,19 +130,23 @@ class Stages:
             plan = self._pending(one.run)
             if alive[run_id] or run_id not in wanted or plan is None:
                 continue
-            if reason := self._why_not(one.stage, alive):
+            if reason := self._why_not(one.stage, alive, budget):
                 mark_blocked(keys, reason, self._storage)
                 continue
             depends_on = tuple(job_id for before in _waits_for(one.stage) for job_id in alive.get(before, ()))
-            shards = from_ranges(plan.pending)
+            shards = self._waiting(one) or from_ranges(plan.pending)
             work = self._dispatcher.measuring(one.run.job, origin, shards, plan.largest_shard_groups)
-            submission = self._dispatcher.submit(one.run, one.number, replace(work, depends_on=depends_on))
+            submission = self._dispatcher.submit(one.run, one.number, replace(work, depends_on=depends_on), budget)
             mark_blocked(keys, "", self._storage)
-            alive[run_id] = submission.job_ids
-            yield run_id
+            if submission:
+                alive[run_id] = submission.job_ids
+                yield run_id
 
-    def _why_not(self, stage: Stage, alive: dict[str, tuple[str, ...]]) -> str:
+    def _why_not(self, stage: Stage, alive: dict[str, tuple[str, ...]], budget: RunBudget | None) -> str:
         """Why a stage cannot be submitted now; empty if all that it needs is complete, or on its way."""
+        before = _waits_for(stage) if budget else ()
+        if waiting := [run_id for run_id in before if may_go_on(RunKeys(run_id), self._storage)]:
+            return f"some of {' and '.join(waiting)} waits for what the budget of the run has left"
         left = replace(stage, needs=tuple(need for need in stage.needs if not alive.get(need)))
         reason = why_not_ready(left, partial(read_ledger, self._storage))
         at_work = [run_id for run_id in stage.after if alive.get(run_id)]
@@ -143,6 +164,14 @@ class Stages:
         if not found.submissions or why_blocked(found.run.keys, self._storage):
             return True
         return self._jobs.blocked(found.submissions[-1].job_ids)
+
+    def _waiting(self, found: StageRun) -> tuple[int, ...]:
+        """The shards of a stage that the budget has let wait; none of one that has to begin anew."""
+        return () if self._has_not_started(found) else waiting_shards(found.run.keys, self._storage)
+
+    def _open_budget(self, keys: RunKeys) -> RunBudget | None:
+        document = json.loads(self._storage.read(keys.request))
+        return self._dispatcher.open_budget(RunRecord.of(parse_job(document), document))
 
     def _find(self, stage: Stage) -> StageRun:
         document = json.loads(self._storage.read(RunKeys(stage.run_id).request))

@@ -12,6 +12,7 @@ from cellpainting.cli.redrive import redrive
 from cellpainting.dispatch.submission import Submission
 from cellpainting.jobs import parse_message
 from cellpainting.ledger import Cause, State
+from cellpainting.ledger.held import HeldShards
 from tests.worker.ledger import RUN, RecordedRun, becomes
 
 REQUEST = {"pipeline": "a.cppipe", "load_data": "load_data.csv", "output": "results", "run": RUN, "force": True}
@@ -70,6 +71,21 @@ def test_out_of_memory_is_sent_with_twice_what_it_had(run: RecordedRun, queue: C
     assert "16000 MiB" in call(run, "--cause", "out_of_memory").output
     call(run, "--cause", "out_of_memory", "--memory", "9000")
     assert [sent["job_memory"] for sent in queue() + queue()] == [16000, 9000]
+
+
+def test_what_the_budget_let_wait_is_sent_with_more_money_only(
+    run: RecordedRun, queue: Callable[[], list[Any]]
+) -> None:
+    run.bucket.delete(run.keys.lost(1))
+    run.bucket.write(run.keys.held, HeldShards((1,), 1, "the budget is used up").to_json())
+    result = call(run)
+    assert queue()[0]["redrive"] == ["timeout"]
+    assert rows(result)["budget"] == ["4", "1", "no"]
+    assert "--budget" in result.output
+    assert rows(call(run, "--budget", "12.5"))["budget"] == ["4", "1", "yes"]
+    (sent,) = queue()
+    assert (sent["redrive"], sent["budget_usd"]) == (["timeout", "budget"], 12.5)
+    assert parse_message(json.dumps(sent))[0].job.resources.budget_usd == 12.5
 
 
 def test_memory_that_nobody_knows_has_to_be_given(run: RecordedRun, queue: Callable[[], list[Any]]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cellpainting.errors import InvalidField, InvalidRequest
-from cellpainting.jobs import Resources, RunCellProfiler, parse_job, parse_message
+from cellpainting.jobs import Resources, RunCellProfiler, RunRecord, is_same_run, parse_job, parse_message
 from tests.conftest import measuring
 
 PUBLISHED: dict[str, Any] = {
@@ -36,6 +36,23 @@ def test_published_message_is_a_cellprofiler_run() -> None:
 def test_numbers_may_be_strings(memory: Any, vcpus: Any) -> None:
     job = parse_job({**PUBLISHED, "job_memory": memory, "job_vcpu": vcpus})
     assert job.resources == Resources(memory_mib=8192, vcpus=12)
+
+
+@pytest.mark.parametrize(("written", "usd"), [(12.5, 12.5), ("7", 7.0), (0.01, 0.01), (None, None)])
+def test_a_budget_is_a_number_of_dollars(written: Any, usd: float | None) -> None:
+    assert parse_job({**PUBLISHED, "budget_usd": written}).resources.budget_usd == usd
+
+
+@pytest.mark.parametrize("written", [0, -1, "much", True, float("nan"), float("inf"), 1_000_000])
+def test_a_budget_that_is_none_is_refused(written: Any) -> None:
+    with pytest.raises(InvalidField, match="budget_usd"):
+        parse_job({**PUBLISHED, "budget_usd": written})
+
+
+def test_another_budget_is_the_same_run() -> None:
+    earlier, later = (parse_job({**PUBLISHED, "budget_usd": usd}) for usd in (1, 2))
+    assert is_same_run(earlier, later)
+    assert RunRecord.of(earlier, PUBLISHED).run_id == RunRecord.of(later, PUBLISHED).run_id
 
 
 def test_run_id_is_the_same_for_the_same_work_and_differs_for_other_work() -> None:

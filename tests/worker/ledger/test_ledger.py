@@ -10,6 +10,8 @@ import pytest
 
 from cellpainting.errors import InvalidRequest
 from cellpainting.ledger import Cause, LedgerReader, ShardState, State, write_ledger, write_plan
+from cellpainting.ledger.held import HeldShards
+from cellpainting.ledger.redrive import shards_by_cause
 from tests.worker.ledger import RUN, RecordedRun, becomes
 
 
@@ -162,11 +164,41 @@ def test_the_summary_counts_states_causes_shards_and_plates(run: RecordedRun) ->
         "with_manifest": 2,
         "lost": 0,
         "blocked": 0,
+        "held": 0,
         "at_work": 1,
         "waiting": 3,
         "failed": {"1": "no pipeline"},
     }
     assert summary["plates"] == {"P1": summary["states"]}
+
+
+class TestHeld:
+    """What the budget let wait."""
+
+    def test_it_waits_while_something_may_yet_go_on_with_it(self, run: RecordedRun) -> None:
+        for shard in range(4):
+            run.finish(shard)
+        run.bucket.write(run.keys.held, HeldShards((3, 4, 5), 1).to_json())
+        ledger = run.ledger()
+        assert (ledger.is_over, ledger.causes) == (False, {"not_run": 8})
+
+    def test_it_is_over_once_the_budget_is_used_up_and_each_image_set_says_why(self, run: RecordedRun) -> None:
+        for shard in range(4):
+            run.finish(shard)
+        run.bucket.write(run.keys.held, HeldShards((3, 4, 5), 1, "no money").to_json())
+        ledger = run.ledger()
+        assert (ledger.is_over, ledger.is_complete, ledger.causes) == (True, False, {"budget": 8})
+        assert ledger.shards[3] is ShardState.WITH_MANIFEST
+        assert ledger.shards[4] is ShardState.HELD
+        assert ledger.problems[-1] == "P1-A12-2: not_run: no money"
+        assert shards_by_cause(ledger)[Cause.BUDGET] == {4, 5}
+
+    def test_shard_whose_image_sets_only_its_worker_tells_is_held_all_the_same(self, tmp_path: Path) -> None:
+        run = RecordedRun(tmp_path, shards=1)
+        run.bucket.write(run.keys.held, HeldShards((0,), 0, "no money").to_json())
+        ledger = run.ledger()
+        assert (ledger.is_over, ledger.problems) == (True, ["shard 0: no money"])
+        assert shards_by_cause(ledger)[Cause.BUDGET] == {0}
 
 
 def test_a_plan_of_another_version_is_refused_with_its_columns(run: RecordedRun) -> None:

@@ -41,6 +41,7 @@ def _shards(ledger: Ledger) -> str:
         ShardState.WITH_MANIFEST: "ended",
         ShardState.LOST: "lost",
         ShardState.BLOCKED: "blocked",
+        ShardState.HELD: "held by the budget",
         ShardState.AT_WORK: "at work",
         ShardState.WAITING: "waiting",
     }

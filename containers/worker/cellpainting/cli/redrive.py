@@ -14,7 +14,7 @@ from cellpainting.cli.bucket import BUCKET
 from cellpainting.cli.submit import QUEUE_URL
 from cellpainting.dispatch.submission import read_submissions
 from cellpainting.jobs import parse_job
-from cellpainting.jobs.resources import MAX_MEMORY_MIB, MIN_MEMORY_MIB
+from cellpainting.jobs.resources import BUDGET_USD_BELOW, MAX_MEMORY_MIB, MIN_BUDGET_USD, MIN_MEMORY_MIB
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger import Cause, Ledger, read_ledger
 from cellpainting.ledger.redrive import NotDone, not_done, redriven
@@ -39,10 +39,23 @@ from cellpainting.storage import Storage
     type=click.IntRange(MIN_MEMORY_MIB, MAX_MEMORY_MIB),
     help="memory per job  [default: for out_of_memory twice what it had]",
 )
+@click.option(
+    "--budget",
+    "budget_usd",
+    metavar="USD",
+    type=click.FloatRange(MIN_BUDGET_USD, BUDGET_USD_BELOW, max_open=True),
+    help="budget of the whole run from now on, what it has spent included; what the old one let wait is then sent, too",
+)
 @click.option("--queue-url", metavar="U", help=f"the queue to send to  [default: the one in {QUEUE_URL}]")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object in place of the table")
 def redrive(
-    run: str, bucket: Storage, names: tuple[str, ...], memory: int | None, queue_url: str | None, as_json: bool
+    run: str,
+    bucket: Storage,
+    names: tuple[str, ...],
+    memory: int | None,
+    budget_usd: float | None,
+    queue_url: str | None,
+    as_json: bool,
 ) -> int:
     """Send a run's own request again for what is not done, by cause. What is done is not done again.
 
@@ -53,11 +66,11 @@ def redrive(
     document = read_whole_request(bucket, run)
     ledger = read_ledger(bucket, run)
     left = not_done(ledger)
-    causes = _chosen(left, names)
+    causes = _chosen(left, names, has_more_money=budget_usd is not None)
     if memory is None and Cause.OUT_OF_MEMORY in causes:
         memory = _twice_what_it_had(bucket, _out_of_memory(ledger), document)
     if causes:
-        message = Message(json.dumps(redriven(document, causes, memory)), (run,))
+        message = Message(json.dumps(redriven(document, causes, memory, budget_usd)), (run,))
         list(send([message], _queue(queue_url)))
     if as_json:
         click.echo(json.dumps(_document(run, left, causes, memory), indent=1))
@@ -69,8 +82,11 @@ def redrive(
     return 0
 
 
-def _chosen(left: list[NotDone], names: Collection[str]) -> list[Cause]:
-    return [one.cause for one in left if (one.cause in names if names else one.cause.is_worth_retrying)]
+def _chosen(left: list[NotDone], names: Collection[str], *, has_more_money: bool) -> list[Cause]:
+    if names:
+        return [one.cause for one in left if one.cause in names]
+    corrected = {Cause.BUDGET} if has_more_money else set()
+    return [one.cause for one in left if one.cause.is_worth_retrying or one.cause in corrected]
 
 
 def _table(left: list[NotDone], causes: Collection[Cause]) -> Table:

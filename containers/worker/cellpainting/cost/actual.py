@@ -1,24 +1,20 @@
 """What a run has cost, as the manifests of its shards tell it; and what would have been estimated without it."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cellpainting.cost.estimate import estimate_works
 from cellpainting.cost.job_size import JobSize
 from cellpainting.cost.planned_work import PlannedWork
 from cellpainting.cost.run_cost import RunCost, StageCost
-from cellpainting.cost.usage import ShardUse, lanes_of
+from cellpainting.cost.usage import lanes_of, shard_uses
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import read_submissions
 from cellpainting.jobs import Job, parse_job
 from cellpainting.jobs.run_record import RunKeys
-from cellpainting.ledger.manifest import Manifest
 from cellpainting.ledger.runs import read_request
 from cellpainting.ledger.stage_record import read_stage_record
 from cellpainting.storage.base import Storage
-
-READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
 
 
 @dataclass(frozen=True)
@@ -48,20 +44,10 @@ def count_run(storage: Storage, run_id: str) -> CountedRun:
     return CountedRun(actual, RunCost(run_id, estimate_works(works, storage, leave_out=run_ids)))
 
 
-def shard_uses(storage: Storage, keys: RunKeys, job: Job, vcpus: int) -> tuple[ShardUse, ...]:
-    """What each shard of a run that left a manifest took."""
-
-    def use(key: str) -> ShardUse:
-        return ShardUse.of(Manifest.from_json(storage.read(key)), job, vcpus)
-
-    with ThreadPoolExecutor(READERS) as readers:
-        return tuple(readers.map(use, [item.key for item in storage.list(keys.shards)]))
-
-
 def _count(storage: Storage, run_id: str, job: Job) -> StageCost:
     keys = RunKeys(run_id)
     size = _size(storage, keys, job)
-    uses = shard_uses(storage, keys, job, size.vcpus)
+    uses = shard_uses(storage, keys, job, size.vcpus).values()
     work = PlannedWork(run_id, job, 0, 0, 1)
     return StageCost(
         run_id=run_id,

@@ -42,7 +42,7 @@ WHOLE_IMAGES = Usage(
     reads=5,
     writes=4,
     written_bytes=0.1 * MB,
-    source="default: assumed for pipelines that find no objects; MeasureImageQuality takes 6 s of the a549 analysis",
+    source="default: assumed for pipelines that find no objects (MeasureImageQuality takes 6 s of the a549 analysis)",
 )
 OTHERS: dict[type[Job], Usage] = {
     DownloadImages: Usage(

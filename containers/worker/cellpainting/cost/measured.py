@@ -22,7 +22,7 @@ NAMED = 3  # runs that an estimate names
 
 @dataclass(frozen=True)
 class _RunUse:
-    """The shards of one run that were measured whole with one pipeline."""
+    """The shards of one run that one pipeline measured."""
 
     run_id: str
     digest: str
@@ -72,13 +72,13 @@ def _run_use(storage: Storage, keys: RunKeys, wanted: Collection[str]) -> _RunUs
         return None
     others = [item.key for _, item in zip(range(MOST_SHARDS - 1), stored, strict=False)]
     manifests = (manifest, *(Manifest.from_json(storage.read(key)) for key in others))
-    return _RunUse(keys.run_id, digest, tuple(_whole(manifests, job, digest)))
+    return _RunUse(keys.run_id, digest, tuple(_uses(manifests, job, digest)))
 
 
-def _whole(manifests: Collection[Manifest], job: Job, digest: str) -> Iterator[ShardUse]:
+def _uses(manifests: Collection[Manifest], job: Job, digest: str) -> Iterator[ShardUse]:
     vcpus = JobSize.of(job).vcpus
     for manifest in manifests:
-        if manifest.is_success and manifest.pipeline_sha256 == digest:
+        if manifest.pipeline_sha256 == digest:
             yield ShardUse.of(manifest, job, vcpus)
 
 
@@ -90,7 +90,7 @@ def _job(storage: Storage, keys: RunKeys) -> Job | None:
 
 
 def _usage(uses: list[_RunUse]) -> Usage | None:
-    shards = [shard for use in uses for shard in use.shards]
+    shards = [shard for use in uses for shard in use.shards if shard.is_telling]
     named = ", ".join(use.run_id for use in uses[:NAMED])
     more = f" and {len(uses) - NAMED} more" if len(uses) > NAMED else ""
     image_sets = sum(shard.image_sets for shard in shards)

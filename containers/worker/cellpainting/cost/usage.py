@@ -1,11 +1,17 @@
 """How long work takes, and what it reads and writes: per shard and per image set, from the manifests of shards."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
+from cellpainting.errors import MissingInput
 from cellpainting.jobs import Job, RunCellProfiler
+from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger.manifest import GroupResult, Manifest
+from cellpainting.storage.base import Storage
 
+READERS = 32  # requests on their way at once, as many as S3Storage keeps connections
 # Objects that a worker reads and writes for a shard beside its images and results: the request, the plan, the pipeline;
 # the log, the progress, the manifest.
 READS_OF_SHARD, WRITES_OF_SHARD = 6, 3
@@ -32,12 +38,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class ShardUse:
-    """What one shard took: `seconds` of its job, of which its groups took `group_s` of one vCPU each, in `lanes`."""
+    """What one shard took: `seconds` of its job, of which its groups took `group_s` of one vCPU, in `lanes`. Of its
+    `image_sets`, `measured` were.
+    """
 
     seconds: float
     group_s: float
     lanes: int
     image_sets: int
+    measured: int
     reads: int
     writes: int
     written_bytes: int
@@ -55,11 +64,17 @@ class ShardUse:
             seconds=seconds,
             group_s=group_s,
             lanes=lanes,
-            image_sets=sum(len(group.outcomes) for group in groups),
+            image_sets=len(manifest.outcomes),
+            measured=sum(outcome.state.is_success for outcome in manifest.outcomes),
             reads=READS_OF_SHARD + sum(len(group.inputs) for group in groups),
             writes=WRITES_OF_SHARD + sum(_writes(group) for group in groups),
             written_bytes=sum(file.size for group in groups for file in group.outputs),
         )
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it tells how long work takes: most of its image sets did not fail, which may be quick."""
+        return self.measured > self.image_sets / 2
 
 
 def lanes_of(groups: int, vcpus: int) -> int:
@@ -68,8 +83,8 @@ def lanes_of(groups: int, vcpus: int) -> int:
 
 
 def measured_usage(shards: Iterable[ShardUse], source: str) -> Usage | None:
-    """What shards took on average; None if they have no image set."""
-    uses = list(shards)
+    """What shards took on average, but for those most of whose image sets failed; None if there are no others."""
+    uses = [use for use in shards if use.is_telling]
     image_sets = sum(use.image_sets for use in uses)
     if not image_sets:
         return None
@@ -83,6 +98,25 @@ def measured_usage(shards: Iterable[ShardUse], source: str) -> Usage | None:
         source=source,
         is_measured=True,
     )
+
+
+def shard_uses(storage: Storage, keys: RunKeys, job: Job, vcpus: int) -> dict[int, ShardUse]:
+    """What each shard of a run took, by its number: of those that left a manifest.
+
+    Raises
+    ------
+    StorageUnavailable
+        If the storage fails.
+    """
+
+    def read(key: str) -> Manifest | None:
+        with suppress(MissingInput):  # its shard has begun again since the folder was listed
+            return Manifest.from_json(storage.read(key))
+        return None
+
+    with ThreadPoolExecutor(READERS) as readers:
+        manifests = readers.map(read, [item.key for item in storage.list(keys.shards)])
+        return {manifest.shard: ShardUse.of(manifest, job, vcpus) for manifest in manifests if manifest}
 
 
 def _writes(group: GroupResult) -> int:

@@ -103,6 +103,19 @@ class RunKeys:
         """Of what somebody has approved, so that a gated stage may start."""
         return f"{self.folder}approvals/{stage_run}.json"
 
+    @property
+    def held(self) -> str:
+        """The shards that the run's budget has let wait, and why nothing more of them is submitted."""
+        return self.folder + "held.json"
+
+    @property
+    def reservations(self) -> str:
+        return self.folder + "budget/"
+
+    def reservation(self, number: int) -> str:
+        """What one submission may take of the run's budget."""
+        return f"{self.reservations}{number}.json"
+
     def log(self, number: int) -> str:
         """What the worker and CellProfiler printed for one shard."""
         return f"{self.folder}logs/{number}.log"

@@ -37,12 +37,16 @@ class Cause(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
     MACHINE_LOST = "machine_lost"
     BLOCKED = "blocked"
+    BUDGET = "budget"
     NOT_RUN = "not_run"
 
     @property
     def is_worth_retrying(self) -> bool:
         """Whether the same image set, sent again with nothing corrected, may well succeed."""
-        return self not in (Cause.INPUT_MISSING, Cause.INPUT_DAMAGED, Cause.PIPELINE_ERROR, Cause.BLOCKED)
+        return self not in NEEDS_CORRECTION
+
+
+NEEDS_CORRECTION = (Cause.INPUT_MISSING, Cause.INPUT_DAMAGED, Cause.PIPELINE_ERROR, Cause.BLOCKED, Cause.BUDGET)
 
 
 @dataclass(frozen=True)

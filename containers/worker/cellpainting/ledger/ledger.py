@@ -22,13 +22,14 @@ class ShardState(StrEnum):
     WITH_MANIFEST = "with_manifest"
     LOST = "lost"
     BLOCKED = "blocked"
+    HELD = "held"
     AT_WORK = "at_work"
     WAITING = "waiting"
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes of the shard unless it is sent again."""
-        return self in (ShardState.WITH_MANIFEST, ShardState.LOST, ShardState.BLOCKED)
+        return self in (ShardState.WITH_MANIFEST, ShardState.LOST, ShardState.BLOCKED, ShardState.HELD)
 
 
 @dataclass(frozen=True)

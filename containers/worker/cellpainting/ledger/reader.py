@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from cellpainting.errors import MissingInput
 from cellpainting.jobs.run_record import RunKeys
+from cellpainting.ledger.held import HeldShards, read_held
 from cellpainting.ledger.image_set import Cause, ImageSet, Outcome, State
 from cellpainting.ledger.ledger import Ledger, ShardState
 from cellpainting.ledger.lost_shard import LostShard
@@ -93,17 +94,24 @@ class RunReader:
         losses = self._read_all(self._keys.losses, LostShard.from_json)
         manifests = self._read_all(self._keys.shards, self._result)
         blocked = self._text(self._keys.blocked)
-        shards = self._shard_states(progress, losses, manifests, is_blocked=bool(blocked))
+        held = read_held(self._keys, self._storage)
+        shards = self._shard_states(progress, losses, manifests, held, is_blocked=bool(blocked))
         results = {**progress, **manifests}
         outcomes = tuple(
-            _outcome(planned, shards[planned.shard], results.get(planned.shard), losses.get(planned.shard), blocked)
+            _outcome(
+                planned,
+                shards[planned.shard],
+                results.get(planned.shard),
+                losses.get(planned.shard),
+                held.reason if shards[planned.shard] == ShardState.HELD else blocked,
+            )
             for planned in self._planned.values()
         )
         return Ledger(
             run_id=self._run_id,
             outcomes=outcomes,
             shards=shards,
-            failed_shards=_failed_shards(outcomes, shards, results, losses),
+            failed_shards=_failed_shards(outcomes, shards, results, losses, held),
             seconds=sum(result.seconds for result in results.values()),
             planning_failure=self._text(self._keys.planning_failure),
             blocked=blocked,
@@ -150,10 +158,17 @@ class RunReader:
         return record
 
     def _shard_states(
-        self, progress: Iterable[int], losses: Iterable[int], manifests: Iterable[int], *, is_blocked: bool
+        self,
+        progress: Iterable[int],
+        losses: Iterable[int],
+        manifests: Iterable[int],
+        held: HeldShards,
+        *,
+        is_blocked: bool,
     ) -> dict[int, ShardState]:
         waiting = ShardState.BLOCKED if is_blocked else ShardState.WAITING
         states = dict.fromkeys((shard for shard, _ in self._planned), waiting)
+        states |= dict.fromkeys(held.shards if held.reason else (), ShardState.HELD)
         states |= dict.fromkeys(progress, ShardState.BLOCKED if is_blocked else ShardState.AT_WORK)
         states |= dict.fromkeys(losses, ShardState.LOST)
         states |= dict.fromkeys(manifests, ShardState.WITH_MANIFEST)  # written last, it says more than the others
@@ -161,12 +176,14 @@ class RunReader:
 
 
 def _outcome(
-    planned: ImageSet, shard: ShardState, result: ShardResult | None, loss: LostShard | None, blocked: str
+    planned: ImageSet, shard: ShardState, result: ShardResult | None, loss: LostShard | None, kept: str
 ) -> Outcome:
+    """What became of an image set; `kept` is why nothing of its shard was run, where something keeps it."""
     if result and planned.number in result.outcomes:
         return result.outcomes[planned.number]
-    if shard == ShardState.BLOCKED:
-        return Outcome(planned, State.NOT_RUN, blocked, Cause.BLOCKED)
+    if shard in (ShardState.BLOCKED, ShardState.HELD):
+        cause = Cause.BLOCKED if shard == ShardState.BLOCKED else Cause.BUDGET
+        return Outcome(planned, State.NOT_RUN, kept, cause)
     if shard == ShardState.LOST and loss:
         state = State.NOT_RUN if loss.cause == Cause.NOT_RUN else State.FAILED
         return Outcome(planned, state, loss.reason, loss.cause)
@@ -184,13 +201,18 @@ def _failed_shards(
     shards: Mapping[int, ShardState],
     results: Mapping[int, ShardResult],
     losses: Mapping[int, LostShard],
+    held: HeldShards,
 ) -> dict[int, str]:
-    """Why shards failed as a whole. One that was lost after its last group was published has nothing left to do."""
+    """Why shards failed as a whole. One that was lost after its last group was published has nothing left to do; one
+    that the budget lets wait is told of where its image sets are not known.
+    """
     planned = {outcome.image_set.shard for outcome in outcomes}
     unfinished = {outcome.image_set.shard for outcome in outcomes if not outcome.state.is_success}
     reasons = {}
     for shard, state in shards.items():
         reason = losses[shard].reason if state == ShardState.LOST else results[shard].reason if shard in results else ""
+        if state == ShardState.HELD and shard not in planned:
+            reason = held.reason
         if reason and (shard in unfinished or shard not in planned):
             reasons[shard] = reason
     return reasons

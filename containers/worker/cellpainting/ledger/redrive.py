@@ -16,8 +16,11 @@ ADVICE = {
     Cause.STORAGE_UNAVAILABLE: "the storage could not be reached",
     Cause.MACHINE_LOST: "its machine was taken away or broke down",
     Cause.BLOCKED: "a stage before it is not complete, or waits for 'cpb approve': then it is sent by itself",
+    Cause.BUDGET: "the run's budget is used up: give more with --budget",
     Cause.NOT_RUN: "it has not been run",
 }
+# Why a shard is not done that came to an end before its image sets were known.
+NOT_PLANNED = {ShardState.LOST: Cause.NOT_RUN, ShardState.HELD: Cause.BUDGET}
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,20 @@ def shards_by_cause(ledger: Ledger) -> dict[Cause, set[int]]:
             shards[outcome.cause].add(outcome.image_set.shard)
     planned = {outcome.image_set.shard for outcome in ledger.outcomes}
     for shard in ledger.failed_shards.keys() - planned:
-        is_lost = ledger.shards[shard] == ShardState.LOST
-        shards[Cause.NOT_RUN if is_lost else Cause.PIPELINE_ERROR].add(shard)
+        shards[NOT_PLANNED.get(ledger.shards[shard], Cause.PIPELINE_ERROR)].add(shard)
     return shards
 
 
-def redriven(document: Mapping[str, Any], causes: Iterable[Cause], memory_mib: int | None) -> dict[str, Any]:
+def redriven(
+    document: Mapping[str, Any], causes: Iterable[Cause], memory_mib: int | None, budget_usd: float | None = None
+) -> dict[str, Any]:
     """A run's own request, limited to these causes; what had been done is not done again."""
     request = {name: value for name, value in document.items() if name != "force"}
     request["redrive"] = [cause.value for cause in causes]
     if memory_mib is not None:
         request["job_memory"] = memory_mib
+    if budget_usd is not None:
+        request["budget_usd"] = budget_usd
     return request
 
 

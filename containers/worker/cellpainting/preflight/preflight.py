@@ -14,6 +14,7 @@ from cellpainting.jobs.process_plate import ProcessPlate
 from cellpainting.jobs.run_cellprofiler import RunCellProfiler
 from cellpainting.jobs.run_record import RunRecord
 from cellpainting.preflight.backend import BackendInspection
+from cellpainting.preflight.budget import check_budget
 from cellpainting.preflight.download import DownloadInspection
 from cellpainting.preflight.files import Tell
 from cellpainting.preflight.finding import Finding, Severity
@@ -76,7 +77,9 @@ def check_request(record: RunRecord, storage: Storage, tell: Tell = lambda done,
     """
     look = _inspection(record, record.job, storage, tell)
     outlook = look.at_everything()
-    return Preflight(record.run_id, outlook, tuple(look.findings), look.near_misses, look.is_hopeless)
+    findings, is_hopeless = tuple(look.findings), look.is_hopeless
+    short = () if is_hopeless else tuple(check_budget(record, storage))
+    return Preflight(record.run_id, outlook, findings + short, look.near_misses, is_hopeless or bool(short))
 
 
 def _inspection(run: RunRecord, job: Job, storage: Storage, tell: Tell) -> Inspection:
