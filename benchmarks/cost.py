@@ -6,7 +6,7 @@ plate of 3,456 sites would take such a machine hours; of it only the load data i
 the small run alone, and its cost after by the larger run alone: its own plan, times what shards and image sets took
 there.
 
-    CELLPROFILER=.cellprofiler/bin/cellprofiler .venv/bin/python benchmarks/cost.py [--small N] [--large N]
+    .venv/bin/python benchmarks/cost.py [--small N] [--large N]
 """
 
 import argparse

@@ -119,7 +119,10 @@ def test_plates_may_have_the_names_that_microscopes_give_them(plate: str) -> Non
         ({"redrive": ["bad_luck"]}, "input_missing"),
         ({"run": "a b"}, "letters, digits"),
         ({"load_data": "a.csv"}, "unknown field"),
-        ({"compartment": "Cells"}, "unknown field; the known ones are aggregate, analysis, batch, compartments"),
+        (
+            {"compartment": "Cells"},
+            "unknown field; the known ones are aggregate, analysis, batch, budget_usd, compartments",
+        ),
     ],
 )
 def test_bad_value_is_refused_by_the_name_of_its_field(fields: dict[str, Any], told: str) -> None:

@@ -111,7 +111,7 @@ def test_percentile_is_less_than_half(percentile: Any) -> None:
         ({"redrive": ["bad_luck"]}, "input_missing"),
         ({"run": "a b"}, "letters, digits"),
         ({"pipeline": "a.cppipe"}, "unknown field"),
-        ({"crop_px": 512}, "unknown field; the known ones are channels, crop_height_px, crop_width_px"),
+        ({"crop_px": 512}, "unknown field; the known ones are budget_usd, channels, crop_height_px, crop_width_px"),
     ],
 )
 def test_bad_value_is_refused_by_the_name_of_its_field(fields: dict[str, Any], told: str) -> None:

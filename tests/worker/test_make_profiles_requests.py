@@ -88,7 +88,7 @@ def test_single_files_are_those_without_which_nothing_is_planned() -> None:
         ({"root": "/p"}, "leading '/'"),
         ({"root": "runs/p"}, "'runs/'"),
         ({"backend": "s3://other/backend"}, "leave out the scheme"),
-        ({"platemap": "p/platemap.txt"}, "unknown field; the known ones are backend, config, force"),
+        ({"platemap": "p/platemap.txt"}, "unknown field; the known ones are backend, budget_usd, config, force"),
         ({"output": "p/profiles"}, "unknown field"),
         ({"external_metadata": "p/moa.tsv"}, "unknown field"),
         ({"force": "yes"}, "true or false"),
@@ -119,7 +119,11 @@ def test_bad_value_beside_a_configuration_is_refused(fields: dict[str, Any], tol
         ({"merge_column": "a"}, "merge_column", "together"),
         ({"external_metadata": "e.tsv", "merge_column": "a,b"}, "merge_column", "one column"),
         ({"external_metadata": "e.tsv", "merge_column": "a b"}, "merge_column", "metadata columns"),
-        ({"root": "p"}, "root", "unknown field; the known ones are backend, config, external_metadata, force"),
+        (
+            {"root": "p"},
+            "root",
+            "unknown field; the known ones are backend, budget_usd, config, external_metadata, force",
+        ),
         ({"plate": "P1"}, "plate", "unknown field"),
     ],
 )

@@ -83,7 +83,7 @@ def test_it_is_planned_whatever_is_there() -> None:
         ({"force": "yes"}, "force", "true or false"),
         ({"redrive": ["bad_luck"]}, "redrive", "input_missing"),
         ({"run": "a b"}, "run", "letters, digits"),
-        ({"batch": "B1"}, "batch", "unknown field; the known ones are backend, force"),
+        ({"batch": "B1"}, "batch", "unknown field; the known ones are backend, budget_usd, force"),
     ],
 )
 def test_bad_value_is_refused(fields: dict[str, Any], field: str, told: str) -> None:
