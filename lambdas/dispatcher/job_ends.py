@@ -108,7 +108,7 @@ class JobEnds:
         while given_up := self._dispatcher.stages.give_up(keys):
             for run in given_up:
                 self._conclude(run, ended)
-            if submitted := self._dispatcher.stages.go_on(stage, ended.origin):  # the page, which is made of what there is
+            if submitted := self._dispatcher.stages.go_on(stage, ended.origin):  # the page, of what there is
                 return told_stages(submitted)
         document = json.loads(self._storage.read(keys.request))
         return self._conclude(RunRecord.of(parse_job(document), document), ended)

@@ -9,7 +9,6 @@ import pytest
 
 from cellpainting.cost.job_size import JobSize
 from cellpainting.cost.prices import shipped_prices
-from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.dispatch.budget import open_budget
 from cellpainting.dispatch.planning_job import plan_run
 from cellpainting.dispatch.submission import Work, read_submission
@@ -26,16 +25,16 @@ from tests.lambdas.conftest import PIPELINE, VERSION, Cloud, load_data_of, plate
 from tests.lambdas.test_dispatcher import do_shard, put_images
 
 SHARDS = 100
-BUDGET = 0.01
 USD_PER_S = shipped_prices().on_demand.usd / 3600
 DEFAULT_S = 15  # of a shard of one image set by this pipeline, which finds no objects
-FIRST = int(BUDGET / 10 / (DEFAULT_S * USD_PER_S))  # as many as a tenth of the budget is for
 SLOW_S = 60
+BUDGET = 11.4 * SLOW_S * USD_PER_S
+FIRST = 4  # a tenth of the budget is for 4.56
 
 
 @pytest.fixture
 def ends(cloud: Cloud) -> JobEnds:
-    return JobEnds(cloud.dispatcher, BatchJobs(cloud.batch))
+    return cloud.ends
 
 
 @pytest.fixture
@@ -81,7 +80,6 @@ class TestFirstWave:
     def test_as_long_as_a_default_tells_no_more_than_a_tenth_of_the_budget_is_on_its_way(self, plate: Cloud) -> None:
         run = limited()
         plate.dispatch(run, "m1")
-        assert FIRST == 4
         assert read_submission(run.keys, 0, plate.storage).shard_numbers == (0, 1, 2, 3)
         ledger = read_ledger(plate.storage, run.run_id)
         assert (len(ledger.outcomes), ledger.is_over) == (SHARDS, False)
@@ -133,7 +131,7 @@ class TestWaves:
         ledger = read_ledger(plate.storage, run.run_id)
         assert (ledger.is_over, ledger.is_complete) == (True, False)
         assert set(ledger.shards.values()) == {ShardState.WITH_MANIFEST, ShardState.HELD}
-        assert "of the budget of $0.01, $0.0096 were spent" in ledger.outcomes[-1].reason
+        assert f"of the budget of ${BUDGET:g}, ${11 * SLOW_S * USD_PER_S:.4f} were spent" in ledger.outcomes[-1].reason
         assert "send the request again with a larger budget_usd" in ledger.outcomes[-1].reason
 
     def test_quick_shards_are_all_done(self, plate: Cloud, ends: JobEnds) -> None:
@@ -178,13 +176,13 @@ class TestGoingOn:
         assert read_ledger(stopped.storage, larger.run_id).is_complete
 
     def test_what_was_spent_counts_against_the_larger_budget(self, stopped: Cloud) -> None:
-        larger = limited(budget_usd=0.02)
+        larger = limited(budget_usd=2 * BUDGET)
         before = len(stopped.jobs)
         stopped.dispatch(larger, "m2")
         assert len(read_submission(larger.keys, before, stopped.storage).shard_numbers) == 11
 
     def test_the_same_budget_again_is_refused(self, stopped: Cloud) -> None:
-        with pytest.raises(InvalidField, match=r"\$0\.0096 were spent"):
+        with pytest.raises(InvalidField, match="were spent"):
             stopped.dispatch(limited(), "m2")
 
     def test_a_redrive_for_the_budget_alone_takes_what_it_let_wait(self, stopped: Cloud) -> None:
@@ -208,7 +206,7 @@ class TestReservations:
         for shard in range(FIRST):
             do(plate, run, shard, SLOW_S)
         budgets = [open_budget(run, plate.storage, JobSize.of) for _ in range(4)]
-        works = [Work("end", tuple(range(20 * n, 20 * n + 20)), 1, 4096, 60) for n in range(1, 5)]
+        works = [Work("end", tuple(range(20 * n, 20 * n + 20)), 1, 4096, 60, "queue") for n in range(1, 5)]
 
         def admit(number: int) -> int:
             budget = budgets[number]
@@ -225,7 +223,7 @@ class TestReservations:
         plate.dispatch(run, "m1")
         for shard in range(FIRST):
             do(plate, run, shard, SLOW_S)
-        work = Work("end", tuple(range(4, 8)), 1, 4096, 60)
+        work = Work("end", tuple(range(4, 8)), 1, 4096, 60, "queue")
         for _ in range(3):
             budget = open_budget(run, plate.storage, JobSize.of)
             assert budget

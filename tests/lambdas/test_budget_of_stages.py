@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from cellpainting.cost.prices import shipped_prices
-from cellpainting.dispatch.batch_jobs import BatchJobs
 from cellpainting.dispatch.submission import read_submission
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.ledger import read_ledger
@@ -48,7 +47,7 @@ def plates(cloud: Cloud) -> Cloud:
 
 @pytest.fixture
 def ends(plates: Cloud) -> JobEnds:
-    return JobEnds(plates.dispatcher, BatchJobs(plates.batch))
+    return plates.ends
 
 
 def states(cloud: Cloud) -> dict[str, StageState]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cellpainting.cost.prices import shipped_prices
 from tests.conftest import REPOSITORY
 from tests.worker.cost.recorded_plates import REQUEST, RecordedPlates, Seconds
 
@@ -52,8 +53,8 @@ def test_an_estimate_fits_a_terminal_and_says_what_it_is_based_on(plates: Record
     assert "…" not in ended.stdout
     assert "large: estimate" in ended.stdout
     assert "run_cellprofiler: measured: 24 image sets of small" in ended.stdout
-    assert "storage mode s3: idle cost $2.88 a day" in ended.stdout
-    assert "storage mode fsx: idle cost $8.60 a day" in ended.stdout
+    assert "storage mode s3: idle cost $1.32 a day" in ended.stdout
+    assert "storage mode fsx: idle cost $7.04 a day" in ended.stdout
 
 
 def test_json_has_the_same_figures_in_all(plates: RecordedPlates, request_file: Path) -> None:
@@ -61,7 +62,7 @@ def test_json_has_the_same_figures_in_all(plates: RecordedPlates, request_file: 
     hours = (72 * 6 + 864 * 20) / 3600
     assert cost["vcpu_hours"] == pytest.approx(hours)
     assert cost["instance_hours"] == pytest.approx(hours / 16)
-    assert cost["usd"]["on_demand"] == pytest.approx(hours * 0.0526, rel=1e-3)
+    assert cost["usd"]["on_demand"] == pytest.approx(hours * shipped_prices().on_demand.usd)
     assert cost["usd_per_image_set"]["spot"] == pytest.approx(cost["usd"]["spot"] / 864)
     assert cost["stages"][0]["seconds_per_image_set"] == pytest.approx(20.5)
 

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from cellpainting.cost.prices import shipped_prices
 from cellpainting.preflight import Preflight, check_request
 from cellpainting.storage import FolderStorage
 from tests.worker.preflight.plates import bucket_with, record_of, sites
+
+
+USD = shipped_prices().on_demand.of(5 + 96 * 10, 1, 4096)
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def test_a_shard_that_would_pass_it_is_told_with_the_estimate_and_the_remedy(buc
     (finding,) = looked.findings
     assert finding.subject == "budget_usd"
     assert "got 0.01" in finding.problem
-    assert "a further shard is estimated at $0.0141 (default: " in finding.problem
+    assert f"a further shard is estimated at ${USD:.4f} (default: " in finding.problem
     assert finding.remedy == "give more, or make shards smaller"
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from cellpainting.cost.prices import Prices, shipped_prices
 
-# Of the deployment as it is published: network.py, and constants.py.
-ENDPOINTS, ZONES, FSX_GIB = 5, 1, 1200
+# Of the deployment as it is published, in the stacks and constants.py.
+ENDPOINTS, ZONES, ALARMS, DASHBOARDS, FSX_GIB = 5, 1, 7, 1, 1200
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,14 @@ def idle_cost(
     known = prices or shipped_prices()
     nat_hour = known.usd["nat_gateway"] + known.usd["public_ipv4"]
     priced = {
-        f"{endpoints} interface endpoints in {endpoint_zones} zones": 24
-        * known.usd["interface_endpoint"]
-        * endpoints
-        * endpoint_zones,
+        f"{_counted(endpoints, 'interface endpoint')} in {_counted(endpoint_zones, 'zone')}": (
+            24 * known.usd["interface_endpoint"] * endpoints * endpoint_zones
+        ),
         f"FSx for Lustre of {fsx_gib} GiB": known.of_month("fsx_lustre", fsx_gib),
-        f"{nat_gateways} NAT gateways": 24 * nat_hour * nat_gateways,
-        f"{alarms} alarms": known.of_month("cloudwatch_alarm", alarms),
-        f"{dashboards} dashboards": known.of_month("cloudwatch_dashboard", dashboards),
-        f"{metrics} custom metrics": known.of_month("cloudwatch_metric", metrics),
+        _counted(nat_gateways, "NAT gateway"): 24 * nat_hour * nat_gateways,
+        _counted(alarms, "alarm"): known.of_month("cloudwatch_alarm", alarms),
+        _counted(dashboards, "dashboard"): known.of_month("cloudwatch_dashboard", dashboards),
+        _counted(metrics, "custom metric"): known.of_month("cloudwatch_metric", metrics),
     }
     return IdleCost(tuple(IdleItem(name, usd) for name, usd in priced.items() if usd))
 
@@ -68,6 +67,17 @@ def idle_cost(
 def shipped_idle_costs(prices: Prices) -> dict[str, IdleCost]:
     """What the deployment costs as constants.py has it, by storage mode."""
     return {
-        "s3": idle_cost(endpoints=ENDPOINTS, endpoint_zones=ZONES, prices=prices),
-        "fsx": idle_cost(endpoints=ENDPOINTS, endpoint_zones=ZONES, fsx_gib=FSX_GIB, prices=prices),
+        mode: idle_cost(
+            endpoints=ENDPOINTS,
+            endpoint_zones=ZONES,
+            fsx_gib=fsx_gib,
+            alarms=ALARMS,
+            dashboards=DASHBOARDS,
+            prices=prices,
+        )
+        for mode, fsx_gib in (("s3", 0), ("fsx", FSX_GIB))
     }
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
