@@ -30,6 +30,7 @@ from cellpainting.local.function import Function
 from cellpainting.local.image_builder import write_program
 from cellpainting.local.image_store import ImageStore
 from cellpainting.local.moto_models import ACCOUNT, complete_moto
+from cellpainting.local.permissions import FUNCTIONS, JOBS, Permissions
 from cellpainting.local.poller import Poller
 from cellpainting.local.scheduler import Scheduler
 from cellpainting.shard_log import MARK
@@ -66,6 +67,7 @@ class LocalCloud:
     """
 
     account: Account
+    permissions: Permissions
     scheduler: Scheduler
     events: EventBus
 
@@ -130,6 +132,7 @@ class LocalCloud:
         host, port = server.get_host_and_port()
         self.account = Account(f"http://{host}:{port}")
         complete_moto(self.account.client, self._on_deployed)
+        self.permissions = Permissions(self.account)
 
     @property
     def cellprofiler(self) -> str:
@@ -171,7 +174,8 @@ class LocalCloud:
         self._keep_bucket(stack.outputs["BucketName"])
         for source, function in stack.event_sources():
             called = self._function(stack, function)
-            poller = Poller(source, called, self.account.client("sqs"), partial(self._tell, called.configuration.name))
+            sqs = self.permissions.client("sqs", called.configuration.role)
+            poller = Poller(source, called, sqs, partial(self._tell, called.configuration.name))
             poller.start()
             self._receiving.callback(poller.stop)
 
@@ -195,6 +199,7 @@ class LocalCloud:
             volumes=self._volumes,
             mounts=self.settings.mounts,
             scratch=self.settings.data / "scratch",
+            credentials=lambda role: self.permissions.variables(role, JOBS),
         )
 
     def _variables(self) -> dict[str, str]:
@@ -203,7 +208,8 @@ class LocalCloud:
     def _function(self, stack: DeployedStack, arn: str) -> Function:
         configuration = stack.function(arn, self.settings.data / "deployed" / "functions")
         asset = configuration.asset
-        variables = {**configuration.variables, **self._variables(), "PYTHONPATH": str(asset)}
+        ours = {**self._variables(), **self.permissions.variables(configuration.role, FUNCTIONS)}
+        variables = {**configuration.variables, **ours, "PYTHONPATH": str(asset)}
         write = self._log_writer(configuration.log_group, configuration.name)
         return Function(replace(configuration, variables=variables), write)
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,8 @@ class ContainerHost:
     """This machine in the role of Batch's hosts.
 
     `volumes` maps a host path of the job definitions (`/fsx`) to the folder that stands for it here; other volumes
-    get a folder below `scratch`. `mounts` are the user's own folders shown below the file system.
+    get a folder below `scratch`. `mounts` are the user's own folders shown below the file system. `credentials` makes
+    the variables by which a job acts by its role, of the role's ARN.
     """
 
     images: ImageStore
@@ -43,6 +44,7 @@ class ContainerHost:
     volumes: Mapping[str, Path]
     mounts: Mapping[str, Path]
     scratch: Path
+    credentials: Callable[[str], Mapping[str, str]]
 
     def container(self, job: batch.Job, attempt: int) -> Container:
         """The container of one attempt of a job."""
@@ -66,7 +68,7 @@ class ContainerHost:
         environment = {item["name"]: item["value"] for item in job._get_container_property("environment", [])}
         places = self._mount_points(properties)
         ours = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        variables = {**ours, **self.variables}
+        variables = {**ours, **self.variables, **self.credentials(str(properties["jobRoleArn"]))}
         variables |= {name: str(places.get(value, value)) for name, value in environment.items()}
         variables |= {
             INPUT_MOUNTS: json.dumps({prefix: str(folder) for prefix, folder in self.mounts.items()}),

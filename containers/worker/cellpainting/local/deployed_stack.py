@@ -40,6 +40,7 @@ class DeployedStack:
             timeout_s=configuration["Timeout"],
             log_group=self.ids[properties["LoggingConfig"]["LogGroup"]["Ref"]],  # moto does not keep it
             event_retries=self._event_retries(logical_id),
+            role=configuration["Role"],
         )
 
     def event_sources(self) -> Iterator[tuple[EventSource, str]]:

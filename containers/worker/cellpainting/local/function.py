@@ -19,7 +19,7 @@ HOST = Path(__file__).with_name("function_host.py")
 @dataclass(frozen=True)
 class FunctionConfiguration:
     """What the template says of a function. `timeout_s` in seconds; `asset` is its unpacked code; `event_retries` is
-    how often it is told again of an event that it failed at.
+    how often it is told again of an event that it failed at, `role` the ARN of the role that it acts by.
     """
 
     name: str
@@ -29,6 +29,7 @@ class FunctionConfiguration:
     timeout_s: float
     log_group: str
     event_retries: int = 0
+    role: str = ""
 
 
 class Function:
