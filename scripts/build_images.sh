@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Builds the container images for real, cpb-<runtime>:latest for each runtime (`make images`).
+# Builds the container images, cpb-<runtime>:latest for each runtime (`make images`), with a running Docker or Podman.
 #
-# With a running Docker or Podman engine: `docker build`. Without one, on Debian or Ubuntu and as root: buildah,
-# and where no registry is reached, Debian's own packages in place of the base images, under the same names, so
-# that the Dockerfiles are untouched.
+# Where neither runs, Debian's or Ubuntu's Podman is installed, as root: it needs no service. Where no registry is
+# reached, Podman takes bases made from Debian's own packages in place of those that the Dockerfiles name.
 #
 #   build_images.sh            builds what changed; prints each image's size
-#   build_images.sh --engine   prints the command that runs the images: docker, podman, or buildah with its storage
+#   build_images.sh --ready    prints the command that runs the images: docker or podman, perhaps with its settings;
+#                              fails if an image is missing or out of date
 #
 # Options, from the environment:
-#   ENGINE            docker, podman or buildah; default: the first that works
-#   IMAGES_DIR        where buildah keeps everything; default .cache/images
+#   ENGINE            docker or podman; default: the first that works
+#   IMAGES_DIR        logs and what bases are made from; default .cache/images
 #   DEBIAN_MIRROR     where debootstrap fetches Debian's packages; default: its own choice
-#   HOST_CA_BUNDLE    certificates to trust while building behind a proxy; default SSL_CERT_FILE   (buildah only)
-#   HOST_PIP_CONFIG   pip's configuration while building; default PIP_CONFIG_FILE                  (buildah only)
+#   HOST_CA_BUNDLE    certificates to trust while building behind a proxy; default SSL_CERT_FILE   (podman only)
+#   HOST_PIP_CONFIG   pip's configuration while building; default PIP_CONFIG_FILE                  (podman only)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -21,91 +21,11 @@ state=${IMAGES_DIR:-$here/.cache/images}
 mirror=${DEBIAN_MIRROR:-}
 ca_bundle=${HOST_CA_BUNDLE:-${SSL_CERT_FILE:-}}
 pip_config=${HOST_PIP_CONFIG:-${PIP_CONFIG_FILE:-}}
+export UV=${UV:-$here/.tools/bin/uv}
 
 runtimes=(cellprofiler profiling starfish)
-debian_base=docker.io/library/debian:bookworm-slim
-python_base=docker.io/library/python:3.9-slim-bookworm
-keep_mb=12000 # of layers of earlier builds: a whole build makes some 8000, each later change of the worker 20
 
 say() { printf '%s\n' "$*" >&2; }
-
-engine() {
-    if [ -n "${ENGINE:-}" ]; then
-        printf '%s\n' "$ENGINE"
-    elif docker info >/dev/null 2>&1; then
-        echo docker
-    elif podman info >/dev/null 2>&1; then
-        echo podman
-    else
-        echo buildah
-    fi
-}
-
-# --- buildah ---------------------------------------------------------------------------------------
-
-need_tools() {
-    if [ "$(id -u)" -ne 0 ]; then
-        say "No container engine runs here, and building without one needs root: sudo make images"
-        exit 2
-    fi
-    if command -v buildah >/dev/null && command -v debootstrap >/dev/null; then
-        return
-    fi
-    if ! command -v apt-get >/dev/null; then
-        say "Needed to build images here: a running Docker or Podman, or buildah and debootstrap."
-        exit 2
-    fi
-    say "Installing buildah and debootstrap: apt-get install buildah debootstrap"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap >/dev/null
-}
-
-# overlay shares what layers have in common; vfs copies every layer, but needs nothing of the kernel.
-# Asked once: the answer is the folder that exists.
-storage_driver() {
-    local probe
-    if [ -d "$state/overlay" ]; then
-        echo overlay
-    elif [ -d "$state/vfs" ]; then
-        echo vfs
-    else
-        mkdir -p "$state/probe/lower" "$state/probe/upper" "$state/probe/work" "$state/probe/merged"
-        probe=$state/probe
-        if mount -t overlay overlay -o "lowerdir=$probe/lower,upperdir=$probe/upper,workdir=$probe/work" \
-            "$probe/merged" 2>/dev/null; then
-            umount "$probe/merged"
-            echo overlay
-        else
-            echo vfs
-        fi
-        rm -rf "$probe"
-    fi
-}
-
-# Python 3.9 in the place where the base image has it. Only a Python that finds its library from its own place
-# can be moved: pyenv's and uv's do, a distribution's under /usr is not taken.
-copy_python() {
-    local root=$1 python prefix
-    python=$("$here/containers/cellprofiler/install.sh" --find-python)
-    prefix=$("$python" -c 'import sys; print(sys.base_prefix)')
-    if [ "$prefix" = /usr ]; then
-        say "$python belongs to this machine's distribution and cannot be moved: uv python install 3.9"
-        exit 2
-    fi
-    mkdir -p "$root/usr/local/bin" "$root/usr/local/lib" "$root/usr/local/include"
-    cp -a "$prefix/bin/python3.9" "$root/usr/local/bin/"
-    ln -sf python3.9 "$root/usr/local/bin/python3"
-    ln -sf python3.9 "$root/usr/local/bin/python"
-    cp -a "$prefix/include/python3.9" "$root/usr/local/include/"
-    cp -a "$prefix"/lib/libpython3*.so* "$root/usr/local/lib/" 2>/dev/null || true
-    tar -C "$prefix/lib" --exclude=__pycache__ --exclude='python3.9/test' --exclude='site-packages/*' \
-        -cf - python3.9 | tar -C "$root/usr/local/lib" --no-same-owner -xf -
-    # What compiling an extension asks for: written down when this Python was built.
-    sed -i "s|$prefix|/usr/local|g" "$root"/usr/local/lib/python3.9/_sysconfigdata_*.py
-    chroot "$root" ldconfig
-    chroot "$root" /usr/local/bin/python3.9 -m ensurepip >/dev/null
-    ln -sf pip3.9 "$root/usr/local/bin/pip"
-}
 
 # Runs a command with a log of the given name; if it fails, shows how the log ends.
 quietly() {
@@ -116,46 +36,139 @@ quietly() {
     fi
 }
 
-# A base image: the one that is there, the true one where a registry is reached, or what the function makes.
-need_base() {
-    local base=$1 make=$2
-    if "${buildah[@]}" inspect --type image "$base" >/dev/null 2>&1 \
-        || timeout 300 "${buildah[@]}" pull --quiet "$base" >/dev/null 2>&1; then
+# --- the engine ------------------------------------------------------------------------------------
+
+find_engine() {
+    if [ -n "${ENGINE:-}" ]; then
+        engine=("$ENGINE")
+    elif docker info >/dev/null 2>&1; then
+        engine=(docker)
+    elif podman info >/dev/null 2>&1; then
+        engine=(podman)
+    else
+        say "Neither Docker nor Podman runs here. On Debian and Ubuntu, 'make images' installs Podman, as root."
+        return 2
+    fi
+    if [ "${engine[0]}" = podman ]; then
+        allow_limits
+    fi
+}
+
+# Podman asks for more open files than a root that may not raise its limits can have, and then starts nothing.
+allow_limits() {
+    local processes=$(($(ulimit -Hu) < $(cat /proc/sys/kernel/pid_max) ? $(ulimit -Hu) : $(cat /proc/sys/kernel/pid_max)))
+    if [ "$(id -u)" -ne 0 ] || (ulimit -Hn 1048576) 2>/dev/null; then
         return
     fi
-    say "No registry is reached: $base is made from Debian's packages"
-    "$make"
+    cat >"$state/containers.conf" <<EOF
+[containers]
+default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=$processes:$processes"]
+EOF
+    engine=(env "CONTAINERS_CONF=$state/containers.conf" podman)
 }
+
+# runc and not crun: where both kinds of control groups are mounted, crun refuses. catatonit is `run --init`.
+install_podman() {
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        say "Needed to build images: a running Docker or Podman; or root on Debian or Ubuntu, to install Podman."
+        exit 2
+    fi
+    say "Installing Podman: apt-get install podman runc catatonit"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman runc catatonit >/dev/null
+}
+
+# --- bases where no registry is reached ------------------------------------------------------------
+
+# The images that Dockerfiles name, as ARG=image@digest.
+pinned_bases() { sed -n 's/^ARG \([A-Z0-9]*=.*@sha256:.*\)/\1/p' "$@" | sort -u; }
+
+has_image() { "${engine[@]}" image inspect "$1" >/dev/null 2>&1; }
+
+# Whether the bases are those that the Dockerfiles name. Docker fetches them itself, while it builds.
+find_bases() {
+    local base
+    has_bases=true
+    if [ "${engine[*]}" = docker ]; then
+        return
+    fi
+    while read -r base; do
+        has_image "${base#*=}" || timeout 300 "${engine[@]}" pull --quiet "${base#*=}" >/dev/null 2>&1 || has_bases=false
+    done < <(pinned_bases "$here"/containers/*/Dockerfile)
+    $has_bases || make_stand_ins
+}
+
+# Leaves the build arguments that put the stand-ins in the place of what a Dockerfile names, or none.
+find_base_arguments() {
+    local base
+    base_arguments=()
+    while read -r base; do
+        $has_bases || base_arguments+=(--build-arg "${base%%=*}=localhost/cpb-stand-in:${base%%=*}")
+    done < <(pinned_bases "$1")
+}
+
+make_stand_ins() {
+    local root=$state/rootfs
+    if has_image localhost/cpb-stand-in:DEBIAN && has_image localhost/cpb-stand-in:PYTHON39; then
+        return
+    fi
+    say "No registry is reached: the bases are made from Debian's packages and this machine's Python 3.9"
+    if ! command -v debootstrap >/dev/null; then
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+    fi
+    rm -rf "$root"
+    make_debian "$root"
+    import "$root" localhost/cpb-stand-in:DEBIAN
+    copy_python "$root"
+    import "$root" localhost/cpb-stand-in:PYTHON39
+    rm -rf "$root"
+}
+
+import() { tar -C "$1" -cf - . | "${engine[@]}" import --quiet - "$2" >/dev/null; }
 
 # More than the true one has: the libraries of any Python, which all our images install, and ca-certificates, over
 # whose file that of this machine is mounted (`find_mounts`), so that it cannot be installed then.
 make_debian() {
-    local root=$state/rootfs container
-    rm -rf "$root"
+    local root=$1
     quietly debian debootstrap --variant=minbase \
         --include=ca-certificates,libbz2-1.0,libffi8,liblzma5,libncursesw6,libreadline8,libsqlite3-0,libssl3,zlib1g \
         bookworm "$root" ${mirror:+"$mirror"}
     rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/tmp/*
     # As the true one has it: packages do not stay in the layer that they are installed in.
     echo 'APT::Keep-Downloaded-Packages "false";' >"$root/etc/apt/apt.conf.d/docker-clean"
-    container=$("${buildah[@]}" from scratch)
-    "${buildah[@]}" add --quiet "$container" "$root" / >/dev/null
-    "${buildah[@]}" commit --quiet --rm "$container" "$debian_base" >/dev/null
-    rm -rf "$root"
 }
 
-make_python() {
-    local container
-    container=$("${buildah[@]}" from --pull-never "$debian_base")
-    copy_python "$("${buildah[@]}" mount "$container")"
-    "${buildah[@]}" config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    "${buildah[@]}" commit --quiet --rm "$container" "$python_base" >/dev/null
+# Python 3.9 in the place where its image has it. Only a Python that finds its library from its own place
+# can be moved: pyenv's and uv's do, a distribution's under /usr is not taken.
+copy_python() {
+    local root=$1 python prefix
+    python=$("$here/containers/cellprofiler/install.sh" --find-python)
+    prefix=$("$python" -c 'import sys; print(sys.base_prefix)')
+    if [ "$prefix" = /usr ]; then
+        say "$python belongs to this machine's distribution and cannot be moved: uv python install 3.9"
+        exit 2
+    fi
+    cp -a "$prefix/bin/python3.9" "$root/usr/local/bin/"
+    ln -sf python3.9 "$root/usr/local/bin/python3"
+    ln -sf python3.9 "$root/usr/local/bin/python"
+    cp -a "$prefix/include/python3.9" "$root/usr/local/include/"
+    cp -a "$prefix"/lib/libpython3*.so* "$root/usr/local/lib/" 2>/dev/null || true
+    tar -C "$prefix/lib" --exclude=__pycache__ --exclude='python3.9/test' --exclude='site-packages/*' \
+        -cf - python3.9 | tar -C "$root/usr/local/lib" --no-same-owner -xf -
+    # What compiling an extension asks for: written down when this Python was built.
+    sed -i "s|$prefix|/usr/local|g" "$root"/usr/local/lib/python3.9/_sysconfigdata_*.py
+    chroot "$root" ldconfig
 }
+
+# --- the images ------------------------------------------------------------------------------------
 
 # What makes pip and uv trust this machine's proxy: configuration files, mounted while building. The images keep
-# empty files.
+# empty files. Docker has no such mounts.
 find_mounts() {
     mounts=()
+    if [ "${engine[*]}" = docker ]; then
+        return
+    fi
     if [ -n "$ca_bundle" ]; then
         printf '[global]\ncert = /run/host-ca.crt\n' >"$state/pip.conf"
         pip_config=${pip_config:-$state/pip.conf}
@@ -168,93 +181,63 @@ find_mounts() {
     fi
 }
 
-# With overlay, layers are kept: a change of the worker alone is built in seconds. vfs would copy each.
-find_layers() {
-    layers=false
-    if [ -d "$state/overlay" ]; then
-        layers=true
-        if [ "$(du -sm "$state" | cut -f1)" -gt "$keep_mb" ]; then
-            "${buildah[@]}" rmi --prune >/dev/null
-        fi
-    fi
-}
-
 # What the image of a runtime is made from.
 fingerprint() {
     (cd "$here/containers" && find .dockerignore installer.lock "$1" worker -type f -not -path '*/__pycache__/*' -print0 \
         | LC_ALL=C sort -z | xargs -0 cksum | cksum)
 }
 
-bud() {
-    local runtime=$1 image=$2 source=$3
-    quietly "$runtime" "${buildah[@]}" bud --isolation chroot --pull-never --network host --layers="$layers" --force-rm \
-        --label "cpb.source=$source" "${mounts[@]}" -f "$here/containers/$runtime/Dockerfile" -t "$image" \
-        "$here/containers"
+is_current() {
+    local built
+    built=$("${engine[@]}" image inspect --format '{{index .Config.Labels "cpb.source"}}' "cpb-$1:latest" 2>/dev/null) \
+        && [ "$built" = "$(fingerprint "$1")" ]
 }
 
-build_with_buildah() {
-    local runtime=$1 image=cpb-$1:latest source built
-    source=$(fingerprint "$runtime")
-    built=$("${buildah[@]}" inspect --type image --format '{{index .OCIv1.Config.Labels "cpb.source"}}' "$image" \
-        2>/dev/null || true)
-    if [ "$built" = "$source" ]; then
+# `--network host`: what a build fetches it fetches as this machine does.
+build() {
+    local runtime=$1 image=cpb-$1:latest dockerfile=$here/containers/$1/Dockerfile
+    if is_current "$runtime"; then
         say "$image: nothing changed"
     else
         say "$image: building, log in $state/$runtime.log"
-        # Buildah makes a sealed copy of itself for each step, which now and then is still held by somebody.
-        bud "$runtime" "$image" "$source" || {
-            grep -q "sealing memfd" "$state/$runtime.log" || return 1
-            say "$image: buildah could not copy itself; building again"
-            bud "$runtime" "$image" "$source"
-        }
+        find_base_arguments "$dockerfile"
+        quietly "$runtime" "${engine[@]}" build --network host --label "cpb.source=$(fingerprint "$runtime")" \
+            ${base_arguments[@]+"${base_arguments[@]}"} ${mounts[@]+"${mounts[@]}"} -f "$dockerfile" -t "$image" "$here/containers"
     fi
-    "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}' "$image"
+    "${engine[@]}" image inspect --format '{{.Size}}' "$image" \
+        | awk -v image="$image" '{printf "%s %.2f GB\n", image, $1 / 1e9}'
 }
 
-build_all_with_buildah() {
+ready() {
     local runtime
-    need_base "$debian_base" make_debian
-    need_base "$python_base" make_python
-    find_mounts
-    find_layers
+    find_engine
     for runtime in "${runtimes[@]}"; do
-        build_with_buildah "$runtime"
+        if ! is_current "$runtime"; then
+            say "The image cpb-$runtime:latest is missing or out of date: make images"
+            return 2
+        fi
     done
-    say "$(du -sh "$state" | cut -f1) in $state; delete the folder to start anew"
-}
-
-# --- docker and podman -----------------------------------------------------------------------------
-
-build_with_engine() {
-    local engine=$1 image=cpb-$2:latest
-    "$engine" build -f "$here/containers/$2/Dockerfile" -t "$image" "$here/containers"
-    "$engine" image inspect --format '{{.Size}}' "$image" | awk -v image="$image" '{printf "%s %.2f GB\n", image, $1 / 1e9}'
+    printf '%s\n' "${engine[*]}"
 }
 
 main() {
-    local engine runtime
-    engine=$(engine)
-    if [ "$engine" != buildah ]; then
-        if [ "${1:-}" = --engine ]; then
-            echo "$engine"
-            return
-        fi
-        for runtime in "${runtimes[@]}"; do
-            build_with_engine "$engine" "$runtime"
-        done
-        return
-    fi
-    # One after the other, for those who ask at the same time.
+    local runtime
     mkdir -p "$state"
-    exec 9>"$state/build.lock"
-    flock 9
-    need_tools
-    buildah=(buildah --root "$state" --runroot "$state/run" --storage-driver "$(storage_driver)")
-    if [ "${1:-}" = --engine ]; then
-        echo "${buildah[*]}"
+    if [ "${1:-}" = --ready ]; then
+        ready
         return
     fi
-    build_all_with_buildah
+    # One after the other, for those who ask at the same time; macOS has no flock.
+    exec 9>"$state/build.lock"
+    if command -v flock >/dev/null; then
+        flock 9
+    fi
+    find_engine 2>/dev/null || { install_podman && find_engine; }
+    find_bases
+    find_mounts
+    for runtime in "${runtimes[@]}"; do
+        build "$runtime"
+    done
 }
 
 main "$@"

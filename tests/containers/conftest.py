@@ -1,6 +1,5 @@
-"""What the tests of the images share: an image is built, and its own command runs in it as uid 1000.
-
-A module names the image with IMAGE.
+"""What the tests of the images share: the images are built, and commands run in them as the job definitions say: as
+their own user, with a root file system that cannot be written.
 """
 
 import json
@@ -8,50 +7,36 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "scripts" / "build_images.sh"
+from cellpainting.local.image_host import ImageHost, find_engine
+from cellpainting.local.image_store import ImageStore
+from cellpainting.local.job_container import JobContainer, Mount
+from tests.conftest import REPOSITORY
+
+BUILD = REPOSITORY / "scripts" / "build_images.sh"
+RUNTIMES = ("cellprofiler", "profiling", "starfish")
 WORKER_UID = 1000
 
 
+@dataclass(frozen=True)
 class Engine:
-    """Runs commands in an image: Docker or Podman, or buildah where no engine runs."""
+    """Docker or Podman, with all images built."""
 
-    def __init__(self, command: list[str], image: str) -> None:
-        self._command, self._image = command, image
-        self._container = ""
-        if "buildah" in command[0]:
-            self._container = self._output("from", "--pull-never", image)
+    command: tuple[str, ...]
 
-    def close(self) -> None:
-        if self._container:
-            self._output("rm", self._container)
+    def run(self, runtime: str, *arguments: str, mounts: Mapping[Path, str], entry_point: str = "cpb") -> str:
+        """Run `entry_point` with the arguments in the image of a runtime; returns what it printed."""
+        command = [*self.command, "run", "--rm", "--read-only", "--network", "host", "--entrypoint", entry_point]
+        for source, target in mounts.items():
+            command += ["--volume", f"{source}:{target}"]
+        command += [f"cpb-{runtime}:latest", *arguments]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
 
-    def run(self, *arguments: str, mounts: dict[Path, str], entry_point: str = "cpb") -> None:
-        """Run `entry_point` with the arguments; its output is pytest's.
-
-        With an engine, also with a read-only root file system; buildah has no such option.
-        """
-        volumes = [word for source, target in mounts.items() for word in ("--volume", f"{source}:{target}")]
-        if self._container:
-            command = [
-                "run",
-                "--isolation",
-                "chroot",
-                *volumes,
-                self._container,
-                "--",
-                entry_point,
-                *arguments,
-            ]
-        else:
-            command = ["run", "--rm", "--read-only", *volumes, "--entrypoint", entry_point, self._image, *arguments]
-        subprocess.run([*self._command, *command], check=True, timeout=600)
-
-    def run_request(self, bucket: Path, request: Mapping[str, object]) -> None:
+    def run_request(self, runtime: str, bucket: Path, request: Mapping[str, object]) -> None:
         """Plan a request that has a `run` name, and do its first shard. The bucket becomes the worker's."""
         record = bucket / "runs" / str(request["run"]) / "request.json"
         record.parent.mkdir(parents=True)
@@ -62,26 +47,43 @@ class Engine:
             os.chown(path, WORKER_UID, WORKER_UID)
         for what in ("--plan", "--shard=0"):
             self.run(
+                runtime,
                 "run",
                 f"--request=file:///bucket/{record.relative_to(bucket)}",
                 what,
                 mounts={bucket: "/bucket", scratch: "/tmp"},  # noqa: S108 - inside the image
             )
 
-    def _output(self, *arguments: str) -> str:
-        done = subprocess.run([*self._command, *arguments], check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+
+def shell_job(runtime: str, script: str, *, mounts: tuple[Mount, ...] = ()) -> JobContainer:
+    """A container as the job definitions have it, that runs a shell script in place of the worker."""
+    return JobContainer(
+        runtime=runtime,
+        entry_point=("/bin/sh", "-c"),
+        arguments=(script,),
+        variables={},
+        mounts=(Mount("/tmp", None, is_read_only=False), *mounts),  # noqa: S108 - inside the image
+        user=f"{WORKER_UID}:{WORKER_UID}",
+        has_read_only_root=True,
+        has_init=True,
+        vcpus=1,
+        memory_mib=256,
+        log_group="/jobs",
+        log_stream_prefix=runtime,
+    )
 
 
-@pytest.fixture(scope="module")
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    chosen = subprocess.run([BUILD, "--engine"], capture_output=True, text=True, check=False)
-    if chosen.returncode != 0:
-        pytest.skip(f"the image cannot be built here: {chosen.stderr.strip()}")
+@pytest.fixture
+def host(engine: Engine, tmp_path: Path) -> ImageHost:
+    """What runs jobs inside their images in a local cloud."""
+    return ImageHost(engine.command, images=ImageStore(tmp_path), variables={}, volumes={}, mounts={}, scratch=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine, after whatever has to be built was built."""
     subprocess.run([BUILD], check=True)
-    engine = Engine(chosen.stdout.split(), request.module.IMAGE)
-    yield engine
-    engine.close()
+    return Engine(find_engine())
 
 
 @pytest.fixture

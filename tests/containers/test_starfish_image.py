@@ -17,7 +17,6 @@ from examples.starfish.make_experiment import Drawing, write_experiment
 from tests.conftest import REPOSITORY
 from tests.containers.conftest import Engine
 
-IMAGE = "cpb-starfish:latest"
 RECIPE = REPOSITORY / "examples" / "starfish" / "recipe.py"
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
@@ -31,7 +30,7 @@ def test_the_image_decodes_a_field_of_view_and_merges(engine: Engine, bucket: Pa
     merging = {"job_type": "merge_fovs", "run": "merging", "decoded": "runs/decoding"}
 
     for request in (decoding, merging):
-        engine.run_request(bucket, {**request, "output": "results"})
+        engine.run_request("starfish", bucket, {**request, "output": "results"})
 
     for run in ("decoding", "merging"):
         assert read_ledger(FolderStorage(bucket), run).is_complete

@@ -15,8 +15,7 @@ from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 
 from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
-from cellpainting.local.attempt import TIMED_OUT, Outcome
-from cellpainting.local.container import Container
+from cellpainting.local.attempt import TIMED_OUT, Command, Outcome
 from cellpainting.local.events import job_detail
 from cellpainting.local.retry import is_retried
 from cellpainting.local.scheduler import Scheduler
@@ -31,12 +30,12 @@ class PythonHost:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def container(self, job: Any, attempt: int) -> Container:
+    def command(self, job: Any, attempt: int) -> Command:
         variables = {"FOLDER": str(self._folder), "ATTEMPT": str(attempt), "NAME": job.job_name}
         variables["INDEX"] = str(job.array_properties.get("index", ""))
         (code,) = job._get_container_property("command", [])
         preamble = "import os,sys,time,signal,pathlib; e=os.environ; d=pathlib.Path(e['FOLDER'])\n"
-        return Container((sys.executable, "-c", preamble + code), variables, self._folder, "/jobs", "job")
+        return Command((sys.executable, "-c", preamble + code), variables, self._folder, "/jobs", "job")
 
 
 class Batch:

@@ -40,6 +40,9 @@ MOUNT = click.option(
 )
 SEND = "aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $SQS_URL --message-body file://REQUEST.json"
 DEPLOY = ("cdk bootstrap", "cdk deploy batch-cpb")
+CONTAINERS = click.option(
+    "--containers", "in_containers", is_flag=True, help="run each job inside its image, with Docker or Podman"
+)
 
 
 @click.group()
@@ -53,7 +56,15 @@ def local() -> None:
 @DATA
 @STORAGE
 @MOUNT
-def up(port: int, is_empty: bool, data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...]) -> int:
+@CONTAINERS
+def up(
+    port: int,
+    is_empty: bool,
+    data: Path,
+    storage: str | None,
+    mounts: tuple[tuple[Path, str], ...],
+    in_containers: bool,
+) -> int:
     """Keep the local cloud up until Ctrl-C, for `aws`, `cdk` and other programs in another terminal.
 
     Example: cpb local up --port 4577
@@ -63,7 +74,8 @@ def up(port: int, is_empty: bool, data: Path, storage: str | None, mounts: tuple
             "--storage is for what is deployed here; with --empty, `cdk deploy -c storage=...` chooses"
         )
     progress = Progress(Console())
-    with _cloud(data, None if is_empty else _mode(storage, mounts), mounts, port, progress) as cloud:
+    mode = None if is_empty else _mode(storage, mounts)
+    with _cloud(data, mode, mounts, port, progress, in_containers=in_containers) as cloud:
         if is_empty:
             lines = ["The account is empty. In another terminal:", *_exports(_for_cdk(cloud)), *DEPLOY]
         else:
@@ -97,6 +109,7 @@ def up(port: int, is_empty: bool, data: Path, storage: str | None, mounts: tuple
 @DATA
 @STORAGE
 @MOUNT
+@CONTAINERS
 def run(
     requests: tuple[Path, ...],
     uploads: tuple[tuple[Path, str], ...],
@@ -104,6 +117,7 @@ def run(
     data: Path,
     storage: str | None,
     mounts: tuple[tuple[Path, str], ...],
+    in_containers: bool,
 ) -> int:
     """Send requests to a local cloud, wait for them, and report every image set.
 
@@ -115,7 +129,7 @@ def run(
 
     console = Console()
     progress = Progress(console)
-    with _cloud(data, _mode(storage, mounts), mounts, 0, progress) as cloud:
+    with _cloud(data, _mode(storage, mounts), mounts, 0, progress, in_containers=in_containers) as cloud:
         for directory, prefix in uploads:
             count = progress.count(f"upload {directory}", upload(cloud, directory, prefix))
             progress.print(f"upload: {count} files of {directory} are new or changed in {prefix}/")
@@ -132,15 +146,25 @@ def run(
 
 @contextmanager
 def _cloud(
-    data: Path, storage: str | None, mounts: tuple[tuple[Path, str], ...], port: int, progress: Progress
+    data: Path,
+    storage: str | None,
+    mounts: tuple[tuple[Path, str], ...],
+    port: int,
+    progress: Progress,
+    *,
+    in_containers: bool,
 ) -> Iterator["LocalCloud"]:
     try:
         from cellpainting.local.cloud import LocalCloud, LocalSettings
+        from cellpainting.local.image_host import find_engine
     except ImportError as error:
         raise click.ClickException(f"{error.name} is not installed; pip install 'cellpainting[local]'") from error
     shown: Mapping[str, Path] = {prefix: directory for directory, prefix in mounts}
-    cloud = LocalCloud(LocalSettings(data.resolve(), storage, shown, port), progress.tell)
-    find_cellprofiler(cloud.cellprofiler)  # nothing is sent before it is known that the jobs could run
+    # Nothing is sent before it is known that the jobs could run.
+    engine = find_engine() if in_containers else ()
+    cloud = LocalCloud(LocalSettings(data.resolve(), storage, shown, engine=engine, port=port), progress.tell)
+    if not in_containers:
+        find_cellprofiler(cloud.cellprofiler)
     signal.signal(signal.SIGTERM, _interrupt)
     if storage is not None:
         progress.print("local cloud: synthesizing and deploying the stacks")

@@ -1,18 +1,32 @@
-"""One attempt of a Batch job: its container's command as a process of its own session on this machine."""
+"""One attempt of a Batch job: a command of this machine, in a session of its own."""
 
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from cellpainting.errors import LocalCloudError
 
 STOP_GRACE_S = 10.0  # Batch gives 30 s between SIGTERM and SIGKILL; nobody waits that long at a terminal
 KILLED = 128  # a process ended by signal n has the exit code 128 + n in ECS
 
 TIMED_OUT = "Job attempt duration exceeded timeout"
 CONTAINER_EXITED = "Essential container in task exited"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is run for an attempt, where its log goes, and what removes that which the command's own end may leave."""
+
+    words: tuple[str, ...]
+    variables: Mapping[str, str]
+    directory: Path
+    log_group: str
+    log_stream_prefix: str
+    removal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,13 +38,14 @@ class Outcome:
 
 
 class Attempt:
-    """A started process. `wait` streams its output and returns how it ended; `stop` may be called meanwhile."""
+    """A started command. `wait` streams its output and returns how it ended; `stop` may be called meanwhile."""
 
-    def __init__(self, command: Sequence[str], variables: Mapping[str, str], directory: Path) -> None:
+    def __init__(self, command: Command) -> None:
+        self._command = command
         self._process = subprocess.Popen(
-            command,
-            env=dict(variables),
-            cwd=directory,
+            command.words,
+            env=dict(command.variables),
+            cwd=command.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -61,6 +76,7 @@ class Attempt:
             if self._process.stdout:
                 self._process.stdout.close()
             self._signal(signal.SIGKILL)  # a container ends with its first process, whatever that left running
+            self._remove()
         return Outcome(KILLED - status if status < 0 else status, self._reason)
 
     def stop(self, reason: str) -> None:
@@ -76,3 +92,12 @@ class Attempt:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             return  # it ended by itself
+
+    def _remove(self) -> None:
+        if not self._command.removal:
+            return
+        ended = subprocess.run(
+            self._command.removal, env=dict(self._command.variables), capture_output=True, text=True, check=False
+        )
+        if ended.returncode != 0 and "no such container" not in ended.stderr.lower():
+            raise LocalCloudError(f"{' '.join(self._command.removal)} failed: {ended.stderr.strip()}")

@@ -22,17 +22,18 @@ from cellpainting.cellprofiler.inputs import require_visible
 from cellpainting.errors import LocalCloudError
 from cellpainting.local.assembly import REPOSITORY, synthesize
 from cellpainting.local.bucket_folder import keep_in_folder
-from cellpainting.local.container import ContainerHost
 from cellpainting.local.deployed_stack import DeployedStack, read_stack
 from cellpainting.local.deployment import REGION, Account, deploy
 from cellpainting.local.events import EventBus
 from cellpainting.local.function import Function
 from cellpainting.local.image_builder import write_program
+from cellpainting.local.image_host import ImageHost
 from cellpainting.local.image_store import ImageStore
 from cellpainting.local.moto_models import ACCOUNT, complete_moto
 from cellpainting.local.permissions import FUNCTIONS, JOBS, Permissions
 from cellpainting.local.poller import Poller
-from cellpainting.local.scheduler import Scheduler
+from cellpainting.local.process_host import ProcessHost
+from cellpainting.local.scheduler import Host, Scheduler
 from cellpainting.shard_log import MARK
 
 STACK = "batch-cpb"
@@ -47,11 +48,13 @@ class LocalSettings:
     """Where a local cloud keeps its data, how jobs read their images, and what it shows of the user's own folders.
 
     Without a storage mode the account is empty: others deploy into it, and choose.
+    `engine` is the command that runs each job inside its image; without one, jobs are processes of this machine.
     """
 
     data: Path
     storage_mode: str | None = "s3"
     mounts: Mapping[str, Path] = field(default_factory=dict)
+    engine: tuple[str, ...] = ()
     port: int = 0
     slots: int = field(default_factory=lambda: os.cpu_count() or 1)
 
@@ -192,15 +195,29 @@ class LocalCloud:
             self._bucket_folders[name] = folder
         self._volumes[FILE_SYSTEM_PATH] = self._bucket_folders[name]
 
-    def _host(self) -> ContainerHost:
-        return ContainerHost(
+    def _host(self) -> Host:
+        scratch = self.settings.data / "scratch"
+        if self.settings.engine:
+            return ImageHost(
+                engine=self.settings.engine,
+                images=self._images,
+                variables=self.account.variables,
+                volumes=self._volumes,
+                mounts=self.settings.mounts,
+                scratch=scratch,
+                credentials=self._credentials,
+            )
+        return ProcessHost(
             images=self._images,
             variables={"CELLPROFILER": self.cellprofiler, "STARFISH": self.starfish, **self._variables()},
             volumes=self._volumes,
             mounts=self.settings.mounts,
-            scratch=self.settings.data / "scratch",
-            credentials=lambda role: self.permissions.variables(role, JOBS),
+            scratch=scratch,
+            credentials=self._credentials,
         )
+
+    def _credentials(self, role: str) -> Mapping[str, str]:
+        return self.permissions.variables(role, JOBS)
 
     def _variables(self) -> dict[str, str]:
         return {**self.account.variables, "PATH": os.environ["PATH"]}

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from moto.batch import models as batch
 from moto.batch.utils import JobStatus
@@ -14,14 +14,22 @@ from moto.moto_api import state_manager
 from cellpainting.dispatch.ended_job import DEPENDENCY_FAILED
 from cellpainting.errors import LocalCloudError
 from cellpainting.job_output import message_of
-from cellpainting.local.attempt import Attempt, Outcome
-from cellpainting.local.container import ContainerHost
+from cellpainting.local.attempt import Attempt, Command, Outcome
+from cellpainting.local.job_container import requirement
 from cellpainting.local.retry import is_retried, lower_keys
 from cellpainting.shard_log import MARK
 
 POLL_S = 0.2  # how soon a cancelled or newly unblocked job is noticed when nothing wakes the scheduler
 
 Tell = Callable[[str, str], None]
+
+
+class Host(Protocol):
+    """What runs containers in the place of Batch's hosts."""
+
+    def command(self, job: batch.Job, attempt: int) -> Command:
+        """The command of this machine that is one attempt of a job."""
+        ...
 
 
 class Scheduler:
@@ -31,7 +39,7 @@ class Scheduler:
     ended, array children and their parents included.
     """
 
-    def __init__(self, host: ContainerHost, *, slots: int, tell: Tell, on_end: Callable[[batch.Job], None]) -> None:
+    def __init__(self, host: Host, *, slots: int, tell: Tell, on_end: Callable[[batch.Job], None]) -> None:
         self._host = host
         self._slots = slots
         self._tell = tell
@@ -149,17 +157,17 @@ class Scheduler:
         return False
 
     def _attempt(self, job: batch.Job, number: int) -> Outcome | None:
-        container = self._host.container(job, number)
+        command = self._host.command(job, number)
         with self._changed:
             if self._stopping or job.stop:
                 return None
             job.job_started_at = datetime.now()
-            job.log_stream_name = f"{container.log_stream_prefix}/default/{uuid.uuid4().hex}"
+            job.log_stream_name = f"{command.log_stream_prefix}/default/{uuid.uuid4().hex}"
             job._start_attempt()
             job.status = "RUNNING"
-            attempt = Attempt(container.command, container.variables, container.directory)
+            attempt = Attempt(command)
             self._running[job.job_id] = attempt
-        write = self._log_writer(job, container.log_group)
+        write = self._log_writer(job, command.log_group)
         outcome = attempt.wait(job._get_attempt_duration(), write)
         job.exit_code = outcome.exit_code
         job.job_stopped_at = datetime.now()
@@ -216,13 +224,3 @@ def dependencies(job: batch.Job) -> list[str]:
         else:
             ids.append(dependency["jobId"])
     return ids
-
-
-def requirement(job: batch.Job, kind: str, default: str) -> str:
-    """A resource requirement (`VCPU` or `MEMORY`) of a job: its own, else its definition's."""
-    definition: dict[str, Any] = lower_keys(job.job_definition.container_properties or {})
-    for source in (lower_keys(job.container_overrides), definition):
-        for item in source.get("resourceRequirements", []):
-            if item["type"] == kind:
-                return str(item["value"])
-    return default
