@@ -65,20 +65,29 @@ test: setup ## set up and pass the tests
 	@pytest
 
 .PHONY: check
-check: setup ## lint, types, formats, locks
+check: setup ## lint (Python, shell, Dockerfiles), types, formats, locks
 	@"$(UV)" lock --check --quiet
 	@ruff check $(PYTHON_FILES)
 	@ruff format --check $(PYTHON_FILES)
 	@mypy $(PYTHON_FILES)
 	@shellcheck $(SHELL_FILES)
+	@hadolint $(wildcard containers/*/Dockerfile)
 
 .PHONY: images
-images: .tools/bin/uv ## build the container images for real, with or without a Docker engine
+images: .tools/bin/uv ## build the container images, with Docker or Podman, which root on Debian or Ubuntu gets
 	@scripts/build_images.sh
 
 .PHONY: test-image
-test-image: setup images ## run a job inside each image
-	@pytest -m image
+test-image: setup images ## run jobs of every type inside their images, and look at what is in these
+	@pytest -m image -n 0
+
+.PHONY: sbom
+sbom: setup images ## write bills of materials (CycloneDX) of the images and of uv.lock into sbom/
+	@python scripts/sbom.py sbom
+
+.PHONY: audit
+audit: setup ## ask PyPI and npm for known vulnerabilities of all that is locked; needs the internet
+	@python scripts/audit.py
 
 .PHONY: test-slurm
 test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's or Ubuntu's packages
