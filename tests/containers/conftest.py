@@ -63,6 +63,7 @@ def shell_job(runtime: str, script: str, *, mounts: tuple[Mount, ...] = ()) -> J
         arguments=(script,),
         variables={},
         mounts=(Mount("/tmp", None, is_read_only=False), *mounts),  # noqa: S108 - inside the image
+        role="",
         user=f"{WORKER_UID}:{WORKER_UID}",
         has_read_only_root=True,
         has_init=True,
@@ -76,7 +77,15 @@ def shell_job(runtime: str, script: str, *, mounts: tuple[Mount, ...] = ()) -> J
 @pytest.fixture
 def host(engine: Engine, tmp_path: Path) -> ImageHost:
     """What runs jobs inside their images in a local cloud."""
-    return ImageHost(engine.command, images=ImageStore(tmp_path), variables={}, volumes={}, mounts={}, scratch=tmp_path)
+    return ImageHost(
+        engine.command,
+        images=ImageStore(tmp_path),
+        variables={},
+        volumes={},
+        mounts={},
+        scratch=tmp_path,
+        credentials=lambda _: {},
+    )
 
 
 @pytest.fixture(scope="session")

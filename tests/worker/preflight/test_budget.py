@@ -10,7 +10,6 @@ from cellpainting.preflight import Preflight, check_request
 from cellpainting.storage import FolderStorage
 from tests.worker.preflight.plates import bucket_with, record_of, sites
 
-
 USD = shipped_prices().on_demand.of(5 + 96 * 10, 1, 4096)
 
 
