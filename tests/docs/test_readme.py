@@ -32,6 +32,7 @@ NEEDS_AN_ACCOUNT = {
     "cdk deploy network-cpb",
     "cdk deploy batch-cpb",
     "cdk deploy batch-cpb -c storage=fsx",
+    "cdk deploy --all -c asleep=true",
 }
 RUN_ELSEWHERE = {
     "make demo": "tests/examples/test_demo.py runs the script that the target calls",
@@ -164,9 +165,10 @@ def test_whole_plate_is_checked_sent_watched_and_sent_again(reader: Path, up: Lo
         write_site(reader / "my_plate" / "images", well, brightness=light)
     wells = [("P1", well, "1") for well in brightness]
     write_load_data(reader / "my_plate" / "load_data.csv", Path("plate1/images"), wells)
-    preflight, submit, *later = block_of(WHOLE_PLATE)
+    preflight, cost, submit, *later = block_of(WHOLE_PLATE)
     upload, *_ = block_of("aws s3 sync my_plate")
-    printed = shell([upload, preflight, submit], reader, up.variables)
+    assert "Spot" in shell([upload, preflight, cost], reader, up.variables)
+    printed = shell([submit], reader, up.variables)
     (run,) = parse_message((reader / "whole.json").read_text())
     assert printed.splitlines()[-1] == run.run_id
     printed = shell(later, reader, up.variables)
