@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -175,12 +175,15 @@ class LocalCloud:
         if stack is None:
             return
         self._keep_bucket(stack.outputs["BucketName"])
-        for source, function in stack.event_sources():
-            called = self._function(stack, function)
-            sqs = self.permissions.client("sqs", called.configuration.role)
-            poller = Poller(source, called, sqs, partial(self._tell, called.configuration.name))
+        for poller in self._pollers(stack):
             poller.start()
             self._receiving.callback(poller.stop)
+
+    def _pollers(self, stack: DeployedStack) -> Iterator[Poller]:
+        for source, arn in stack.event_sources():
+            function = self._function(stack, arn)
+            sqs = self.permissions.client("sqs", function.configuration.role)
+            yield Poller(source, function, sqs, partial(self._tell, function.configuration.name))
 
     def _keep_bucket(self, name: str) -> None:
         """Keep the data bucket's objects in a folder. A deployment retains its bucket, so that a later one makes
