@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from cellpainting.errors import InvalidRequest
 from cellpainting.jobs import parse_message
+from cellpainting.jobs.message import MOST_IN_MESSAGE
 from tests.lambdas.conftest import FOLDER_REQUEST as REQUEST
 from tests.lambdas.conftest import PLATE_REQUEST, Cloud, environment_of, run_of
 
@@ -92,13 +94,13 @@ def test_poison_is_refused_in_a_moment_with_a_reason_that_can_be_read_and_nothin
         assert 20 < len(kept["reason"]) < 3000, message_id
 
 
-def test_message_of_a_mebibyte_is_read_in_a_moment() -> None:
-    members = [{**REQUEST, "output": f"results/{number:06}/"} for number in range(13_000)]
-    body = json.dumps(members)
-    assert len(body) > 2**20 * 0.9
+def test_list_of_as_many_requests_as_a_message_may_have_is_read_in_a_moment() -> None:
+    members = [{**REQUEST, "output": f"results/{number:06}/"} for number in range(MOST_IN_MESSAGE)]
     started = time.monotonic()
-    assert len(parse_message(body)) == len(members)
-    assert time.monotonic() - started < 10
+    assert len(parse_message(json.dumps(members))) == MOST_IN_MESSAGE
+    assert time.monotonic() - started < 5
+    with pytest.raises(InvalidRequest, match="2001 requests; send at most 2000"):
+        parse_message(json.dumps([*members, REQUEST]))
 
 
 def test_list_with_a_member_that_could_not_succeed_submits_nothing(handler: ModuleType, cloud: Cloud) -> None:

@@ -1,11 +1,11 @@
-"""Messages by the hundred, some twice, some poison: each run is submitted once, and each poison is a dead letter."""
+"""Messages by the dozen, some twice, some poison: each run is submitted once, and each poison is a dead letter."""
 
 import subprocess
 import sys
 
 from tests.conftest import REPOSITORY
 
-MESSAGES = 80
+MESSAGES = 60
 
 
 def test_no_message_is_lost_and_none_is_done_twice() -> None:

@@ -22,6 +22,9 @@ WholeJob = BuildBackend | MakeProfiles | MakeReport | MergeFovs  # one shard, of
 StagedJob = ProcessPlate | ProcessFovs  # no shards of its own, but stages
 Job = RunCellProfiler | DownloadImages | DecodeFovs | WholeJob | StagedJob
 
+# Requests. Each takes the dispatcher some 30 ms of a processor and one of 50 SubmitJobs a second, of the 120 s it has.
+MOST_IN_MESSAGE = 2_000
+
 JOB_TYPES: dict[str, type[Job]] = {job.job_type: job for job in get_args(Job)}
 
 
@@ -59,6 +62,10 @@ def parse_message(body: str) -> tuple[RunRecord, ...]:
     if document == []:
         raise InvalidRequest("the message is an empty list; send at least one request")
     members = document if isinstance(document, list) else [document]
+    if len(members) > MOST_IN_MESSAGE:
+        raise InvalidRequest(
+            f"the message is a list of {len(members)} requests; send at most {MOST_IN_MESSAGE} in each of several"
+        )
     records: dict[str, RunRecord] = {}
     written = _Written()
     for number, member in enumerate(members, start=1):
