@@ -38,10 +38,10 @@ def cloud(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert running(engine) == []
 
 
-def start_cloud(data: Path) -> LocalUp:
+def start_cloud(data: Path, *options: str) -> LocalUp:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STARFISH", str(NOWHERE))
-        return start_local_up(data, CellProfiler(NOWHERE, NOWHERE), "--containers")
+        return start_local_up(data, CellProfiler(NOWHERE, NOWHERE), "--containers", *options)
 
 
 def running(engine: Engine) -> list[str]:
@@ -119,9 +119,11 @@ def test_every_job_type_has_run(cloud: LocalUp) -> None:
     assert {request.get("job_type", RunCellProfiler.job_type) for request in requests} == set(JOB_TYPES)
 
 
-def test_ctrl_c_while_cellprofiler_is_at_work_leaves_no_container(engine: Engine, tmp_path: Path) -> None:
-    cloud = start_cloud(tmp_path / "cloud")
-    cloud.send(put_spots(cloud, tmp_path / "plate", "hangs", "import time\ntime.sleep(600)\n"))
+def test_images_are_read_in_place_and_ctrl_c_leaves_no_container(engine: Engine, tmp_path: Path) -> None:
+    cloud = start_cloud(tmp_path / "cloud", "--storage", "fsx")
+    cloud.send(put_spots(cloud, tmp_path / "in_place", "in_place", ""))
+    assert summary_of(cloud, "in_place")["states"]["done"] == 1
+    cloud.send(put_spots(cloud, tmp_path / "hangs", "hangs", "import time\ntime.sleep(600)\n"))
     wait_until(lambda: running(engine), "the job has a container")
     assert cloud.stop() == 0
     assert running(engine) == []

@@ -39,7 +39,6 @@ def test_job_has_the_variables_of_its_definition_and_none_of_this_machine(
 
 def test_shared_file_system_is_mounted_and_cannot_be_written(host: ImageHost, tmp_path: Path) -> None:
     (tmp_path / "image.tif").write_text("pixels")
-    tmp_path.chmod(0o777)
     lines: list[str] = []
     job = shell_job("profiling", "cat /fsx/image.tif; touch /fsx/new", mounts=(Mount("/fsx", "/fsx", True),))
     outcome = Attempt(replace(host, volumes={"/fsx": tmp_path}).run(job)).wait(60, lines.append)
@@ -47,6 +46,18 @@ def test_shared_file_system_is_mounted_and_cannot_be_written(host: ImageHost, tm
     assert lines[0].startswith("pixels")
     assert "Read-only file system" in lines[0]
     assert [path.name for path in tmp_path.iterdir()] == ["image.tif"]
+
+
+def test_folders_of_the_user_are_shown_and_cannot_be_written(host: ImageHost, tmp_path: Path) -> None:
+    (tmp_path / "image.tif").write_text("pixels")
+    script = "cat /mnt/shown/0/image.tif; echo; echo $CPB_INPUT_MOUNTS; touch /mnt/shown/0/new"
+    lines: list[str] = []
+    outcome = Attempt(replace(host, mounts={"plates/P1": tmp_path}).run(shell_job("profiling", script))).wait(
+        60, lines.append
+    )
+    assert outcome.exit_code == 1
+    assert lines[:2] == ["pixels", '{"plates/P1": "/mnt/shown/0"}']
+    assert "Read-only file system" in lines[2]
 
 
 def test_folder_of_a_host_that_nothing_stands_for_is_refused(host: ImageHost) -> None:

@@ -82,6 +82,7 @@ class FolderKeys(_VersionedKeyStore):  # type: ignore[misc]
             handle, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(key.value)
+                os.fchmod(file.fileno(), 0o644)  # a job in a container reads it in place, as another user
             Path(partial).replace(path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise KeyRefused(
