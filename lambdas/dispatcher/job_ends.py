@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from cellpainting.dispatch.batch_jobs import BatchJobs, job_name
-from cellpainting.dispatch.budget import waiting_shards
 from cellpainting.dispatch.ended_job import REFUSED, Ending
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Submission, Work, read_submission
+from cellpainting.dispatch.waiting_shards import waiting_shards
 from cellpainting.errors import MissingInput
 from cellpainting.jobs import RunRecord, StagedJob, parse_job
 from cellpainting.jobs.run_record import RUNS, RunKeys

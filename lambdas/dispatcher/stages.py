@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cellpainting.dispatch.batch_jobs import BatchJobs
-from cellpainting.dispatch.budget import RunBudget, may_go_on, waiting_shards
+from cellpainting.dispatch.budget import RunBudget
 from cellpainting.dispatch.plan_record import PlanRecord
 from cellpainting.dispatch.shard_ranges import from_ranges
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Submission
+from cellpainting.dispatch.waiting_shards import may_go_on, waiting_shards
 from cellpainting.jobs import RunRecord, parse_job
 from cellpainting.jobs.run_record import RunKeys
 from cellpainting.jobs.stage import Stage

@@ -90,7 +90,7 @@ def test_prices_of_the_user_are_taken(plates: RecordedPlates, request_file: Path
     hours = (72 * 6 + 864 * 20) / 3600
     assert told["estimated"][0]["usd"]["on_demand"] == pytest.approx(hours * 1.00137, rel=1e-5)
     assert told["estimated"][0]["usd"]["spot"] == pytest.approx(hours * 0.50137, rel=1e-5)
-    assert told["prices"] == {"regions": ["us-east-1", "eu-west-1"], "dates": ["2026-06", "2027-01-15"]}
+    assert told["prices"] == {"regions": ["us-east-1", "eu-west-1"], "dates": ["2025-01", "2026-06", "2027-01-15"]}
 
 
 def test_a_damaged_table_a_wrong_request_and_a_run_that_is_not_there_have_exit_status_2(

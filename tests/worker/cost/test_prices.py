@@ -54,7 +54,7 @@ def test_a_table_of_the_user_takes_the_place_of_the_package_s() -> None:
         ("s3_put,0.005", "s3_put,nan", "got 'nan'"),
         ("s3_put,0.005", "s3_get,0.005", "got 's3_get' again"),
         ("s3_put,0.005", "s3_other,0.005", "no row for s3_put"),
-        ("s3_put,0.005,1000 requests,us-east-1,2026-06", "s3_put,0.005,1000 requests,us-east-1,June", "got 'June'"),
+        ("s3_put,0.005,1000 requests,us-east-1,2025-01", "s3_put,0.005,1000 requests,us-east-1,June", "got 'June'"),
         ("s3_put,0.005,1000 requests,us-east-1", "s3_put,0.005,1000 requests,", "got no region"),
     ],
 )

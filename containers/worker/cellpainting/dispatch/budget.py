@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from cellpainting.cost.defaults import default_usage
@@ -18,8 +18,10 @@ from cellpainting.cost.job_size import JobSize
 from cellpainting.cost.prices import shipped_prices
 from cellpainting.cost.usage import ShardUse, Usage, lanes_of, measured_usage, shard_uses
 from cellpainting.dispatch.plan_record import PlanRecord
+from cellpainting.dispatch.reservation import Account, Reservation
 from cellpainting.dispatch.store_plan import read_plan_record
 from cellpainting.dispatch.submission import Work, read_submissions
+from cellpainting.dispatch.waiting_shards import waiting_shards
 from cellpainting.errors import InvalidField, MissingInput
 from cellpainting.jobs import Job, RunRecord, WholeJob, parse_job
 from cellpainting.jobs.run_record import RunKeys
@@ -48,42 +50,6 @@ class ShardLoad:
         if isinstance(plan, PlanRecord):
             return cls(plan.image_set_count / max(1, plan.shard_count), plan.largest_shard_groups)
         return cls(plan.image_set_count / len(plan.shards), max(len(shard.groups) for shard in plan.shards))
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """What one submission of a run, or of a stage of it, may take: US dollars for each of its shards."""
-
-    run_id: str
-    submission: int
-    shards: tuple[int, ...]
-    usd_each: float
-    vcpus: int
-    memory_mib: int
-    is_measured: bool
-
-    def to_json(self) -> bytes:
-        """The content of `budget/<n>.json`."""
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, content: bytes) -> "Reservation":
-        """Read what `to_json` wrote."""
-        document = json.loads(content)
-        return cls(**{**document, "shards": tuple(document["shards"])})
-
-
-@dataclass(frozen=True)
-class Account:
-    """US dollars of a run: spent, as manifests tell; on its way; and of that what only a default tells."""
-
-    spent: float
-    on_its_way: float
-    guessed: float
-
-    def left(self, usd: float) -> float:
-        """What is left of a budget."""
-        return usd - self.spent - self.on_its_way
 
 
 class RunBudget:
@@ -226,21 +192,6 @@ def open_budget(run: RunRecord, storage: Storage, size_of: Callable[[Job], JobSi
         job = parse_job(json.loads(storage.read(whole.request)))
     usd = job.resources.budget_usd
     return RunBudget(whole, usd, storage, size_of) if usd is not None else None
-
-
-def waiting_shards(keys: RunKeys, storage: Storage) -> tuple[int, ...]:
-    """The shards of a run that its budget has let wait until now."""
-    held = read_held(keys, storage)
-    if not held.shards:
-        return ()
-    since = [one for one in read_submissions(keys, storage) if one.number >= held.since]
-    sent = {shard for one in since for shard in set(one.shard_numbers) - set(one.unsent)}
-    return tuple(shard for shard in held.shards if shard not in sent)
-
-
-def may_go_on(keys: RunKeys, storage: Storage) -> bool:
-    """Whether shards of a run wait for what its budget has left, and nobody has said that it does not suffice."""
-    return not read_held(keys, storage).reason and bool(waiting_shards(keys, storage))
 
 
 def _jobs(keys: RunKeys, storage: Storage) -> Iterator[tuple[str, Job]]:
