@@ -108,8 +108,9 @@ class RuntimeSettings:
 class JobSettings:
     """One job type: the runtime that it needs, and what a job of it gets and may write.
 
-    `writes` are patterns of keys in the data bucket, as IAM has them. Run records that the dispatcher and people write
-    are denied to every job, whatever the patterns are; requests are written by a job that `plans_stages` only.
+    `writes` and `deletes` are patterns of keys in the data bucket, as IAM has them. Run records that the dispatcher and
+    people write are denied to every job, whatever the patterns are; requests are written by a job that `plans_stages`
+    only.
     """
 
     job_type: str
@@ -118,6 +119,7 @@ class JobSettings:
     memory_mib: int
     timeout_s: int
     writes: tuple[str, ...]
+    deletes: tuple[str, ...]
     plans_stages: bool = False
 
 
@@ -306,6 +308,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             JobSettings(
                 job_type="download_images",
@@ -319,6 +322,7 @@ PRODUCTION = Settings(
                 # worst, and 10 min as above.
                 timeout_s=1152 // 2 * 30 + 600,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             JobSettings(
                 job_type="build_backend",
@@ -328,6 +332,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             JobSettings(
                 job_type="make_profiles",
@@ -337,6 +342,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             JobSettings(
                 job_type="make_report",
@@ -345,6 +351,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_RECORDS, "*.html"),
+                deletes=(_RECORDS,),
             ),
             JobSettings(
                 job_type="decode_fovs",
@@ -356,6 +363,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             JobSettings(
                 job_type="merge_fovs",
@@ -364,6 +372,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_ANYWHERE,),
+                deletes=(_ANYWHERE,),
             ),
             # These plan what the dispatcher cannot; their work is done by jobs of the types above.
             JobSettings(
@@ -373,6 +382,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_RECORDS,),
+                deletes=(),
                 plans_stages=True,
             ),
             JobSettings(
@@ -382,6 +392,7 @@ PRODUCTION = Settings(
                 memory_mib=4096,
                 timeout_s=_FOUR_HOURS,
                 writes=(_RECORDS,),
+                deletes=(),
                 plans_stages=True,
             ),
         ),

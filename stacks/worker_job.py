@@ -74,10 +74,13 @@ class WorkerJob(Construct):
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects("*")]))
         role.add_to_policy(
             iam.PolicyStatement(
-                actions=["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"],
+                actions=["s3:AbortMultipartUpload", "s3:PutObject"],
                 resources=[bucket.arn_for_objects(keys) for keys in self._settings.writes],
             )
         )
+        if self._settings.deletes:
+            deleted = [bucket.arn_for_objects(keys) for keys in self._settings.deletes]
+            role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=deleted))
         role.add_to_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
