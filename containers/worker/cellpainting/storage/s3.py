@@ -113,7 +113,12 @@ class S3Storage:
 
     def upload(self, path: Path, key: str) -> None:
         with self._failures(key):
-            self._client.upload_file(str(path), self.bucket, key)
+            try:
+                self._client.upload_file(str(path), self.bucket, key)
+            except S3UploadFailedError as error:
+                if isinstance(error.__context__, ClientError):  # which tells whether it was refused
+                    raise error.__context__ from error
+                raise
 
     def delete(self, key: str) -> None:
         with self._failures(key):
