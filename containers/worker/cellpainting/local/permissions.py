@@ -29,7 +29,7 @@ class Permissions:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._credentials: dict[str, dict[str, str]] = {}  # by role
+        self._credentials: dict[tuple[str, str], dict[str, str]] = {}  # by role and service
         self._keys: set[str] = set()
         ActionAuthenticatorMixin._authenticate_and_authorize_action = self._judge_if_ours()
         ACTION_MAP["BUCKET"]["HEAD"]["DEFAULT"] = "ListBucket"  # the permission that HeadBucket asks for
@@ -42,16 +42,16 @@ class Permissions:
         LocalCloudError
             If the role does not trust the service.
         """
-        if role not in self._credentials:
+        if (role, service) not in self._credentials:
             self._require_trust(role, service)
             assumed = self._account.client("sts").assume_role(RoleArn=role, RoleSessionName="local")["Credentials"]
             self._keys.add(assumed["AccessKeyId"])
-            self._credentials[role] = {
+            self._credentials[role, service] = {
                 "AWS_ACCESS_KEY_ID": assumed["AccessKeyId"],
                 "AWS_SECRET_ACCESS_KEY": assumed["SecretAccessKey"],
                 "AWS_SESSION_TOKEN": assumed["SessionToken"],
             }
-        return self._credentials[role]
+        return self._credentials[role, service]
 
     def client(self, service: str, role: str) -> Any:
         """A boto3 client that acts by a function's role, as Lambda does when it receives messages for it."""
