@@ -100,7 +100,7 @@ test-stages: setup ## take the demo, plates and experiments through all stages i
 
 .PHONY: test-deploy
 test-deploy: setup ## deploy with the real CDK command line into an empty local cloud, change it, destroy it, empty the bucket
-	@pytest -m deploy -n 0 tests/local tests/docs
+	@pytest -m deploy -n 0 tests/local
 
 .PHONY: test-plate
 test-plate: setup ## measure real images with published pipelines, compare with plain CellProfiler, and go through all stages

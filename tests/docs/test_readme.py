@@ -27,12 +27,14 @@ DOCS = REPOSITORY / "docs"
 PACKAGE = REPOSITORY / "containers" / "worker" / "cellpainting"
 PAGES = sorted([README, REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")])
 
+# tests/local/test_cdk_command_line.py runs them, into an empty local cloud.
 NEEDS_AN_ACCOUNT = {
     "cdk bootstrap",
     "cdk deploy network-cpb",
     "cdk deploy batch-cpb",
     "cdk deploy batch-cpb -c storage=fsx",
     "cdk deploy --all -c asleep=true",
+    "cdk destroy --all",
 }
 RUN_ELSEWHERE = {
     "make demo": "tests/examples/test_demo.py runs the script that the target calls",

@@ -13,6 +13,7 @@ import pytest
 from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.jobs import parse_message
 from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
+from tests.docs.test_cleaning_up import DELETE_DATA, DELETE_LOGS, shell
 from tests.local.conftest import LocalUp, start_local_up
 
 pytestmark = [pytest.mark.deploy, pytest.mark.cellprofiler]
@@ -133,7 +134,15 @@ def test_another_storage_mode_takes_effect_and_loses_nothing(terminal: Terminal)
     assert terminal.measure("after")["complete"]
 
 
-def test_destroying_leaves_the_buckets_and_says_so(terminal: Terminal) -> None:
+@pytest.mark.parametrize("mode", ["s3"], indirect=True, scope="module")
+def test_a_deployment_can_be_put_to_sleep_and_woken(terminal: Terminal) -> None:
+    for options, endpoints in ((("-c", "asleep=true"), 1), ((), 7)):
+        ended = terminal.cdk("deploy", "batch-cpb", options=options)
+        assert ended.returncode == 0, ended.stdout
+        assert len(what_is_left(terminal.up)["endpoints"]) == endpoints
+
+
+def test_destroying_leaves_the_buckets_and_says_so_until_they_are_deleted_on_purpose(terminal: Terminal) -> None:
     terminal.measure("kept")
     data = terminal.output("BucketName")
     ended = terminal.cdk("destroy", "--all")
@@ -149,6 +158,11 @@ def test_destroying_leaves_the_buckets_and_says_so(terminal: Terminal) -> None:
     ] * 2
     assert not any(left.values()), left
     assert terminal.up.client("s3").head_object(Bucket=data, Key="kept/results/Image.csv")
+    for script in (DELETE_DATA, DELETE_LOGS):
+        deleted = shell(script, terminal.up.variables)
+        assert deleted.returncode == 0, deleted.stdout + deleted.stderr
+    assert what_is_left(terminal.up)["buckets"] == []
+    assert not [path for path in terminal.up.folder.rglob("*") if path.is_file()]
 
 
 def what_is_left(up: LocalUp) -> dict[str, list[str]]:
