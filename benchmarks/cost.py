@@ -1,16 +1,19 @@
 """What `cpb cost` says before a run against what it counts after it: a plate of 384 wells x 9 sites, both pipelines.
 
-Plates like the shipped small one are drawn, one site a well, and go through all stages in a local cloud: first a small
-one, by which the others are estimated, then a larger one, which is estimated before it is sent and counted after it. A
-plate of 3,456 sites would take such a machine hours; of it only the load data is made. Its cost before is estimated by
-the small run alone, and its cost after by the larger run alone: its own plan, times what shards and image sets took
-there.
+A plate like the shipped small one is drawn, one site a well, and goes through all stages in a local cloud. A plate of
+3,456 sites would take such a machine hours; of it only load data is made. Seconds depend on what else the machine does,
+so before and after are told by shards that were at work in turn, not by one run after another:
 
-    .venv/bin/python benchmarks/cost.py [--small N] [--large N]
+- before: the estimate, with the illumination and every other shard of the analysis as the only earlier run;
+- after, of the plate that was run: all that its manifests tell;
+- after, of the plate of 3,456 sites: its plan, times what the illumination and the other half of the analysis took.
+
+    .venv/bin/python benchmarks/cost.py [--wells N]
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,15 +27,16 @@ sys.path.insert(0, str(REPOSITORY))  # run as a script, Python knows this file's
 
 from benchmarks.planning import WELLS  # noqa: E402
 from cellpainting.cost.actual import count_run  # noqa: E402
-from cellpainting.cost.estimate import estimate, estimate_works  # noqa: E402
-from cellpainting.cost.planned_work import planned_works  # noqa: E402
+from cellpainting.cost.estimate import estimate  # noqa: E402
 from cellpainting.cost.prices import shipped_prices  # noqa: E402
 from cellpainting.cost.run_cost import Money, RunCost  # noqa: E402
 from cellpainting.jobs import RunRecord, parse_job  # noqa: E402
-from cellpainting.ledger.stage_record import read_stage_record  # noqa: E402
+from cellpainting.jobs.run_record import RunKeys  # noqa: E402
+from cellpainting.jobs.stage import stage_run_id  # noqa: E402
 from cellpainting.storage import FolderStorage  # noqa: E402
 from examples.small_plate.make_images import (  # noqa: E402
     LOAD_DATA,
+    PLATEMAP,
     SMALL_PLATE,
     Plate,
     Site,
@@ -44,34 +48,27 @@ from examples.small_plate.make_images import (  # noqa: E402
 HERE = REPOSITORY / "examples" / "small_plate"
 PIPELINES = ("illumination", "analysis")
 CONDITIONS = [condition for _, condition in SMALL_PLATE.wells]
-FULL = 9  # sites a well of a plate of 384
+FULL_SITES = 9  # of a well of the plate of 384
 MOST_DIFFERENCE = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do both plates, print what was estimated and what was counted; 1 if they differ by more than a fifth."""
+    """Run a plate, print what was estimated and what was counted; 1 if they differ by more than a fifth."""
     parser = argparse.ArgumentParser(description="Compare costs before and after.")
-    parser.add_argument("--small", type=int, default=24, help="wells of the plate that is measured  [default: 24]")
-    parser.add_argument("--large", type=int, default=96, help="wells of the plate that is estimated  [default: 96]")
+    parser.add_argument("--wells", type=int, default=96, help="wells of the plate that is run  [default: 96]")
     parser.add_argument("--scratch", type=Path, help="where temporary files go  [default: the system's]")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="cpb-benchmark-", dir=options.scratch) as name:
         folder = Path(name).resolve()
+        run, full = plate("Run", options.wells), plate("Full", len(WELLS), FULL_SITES)
+        do(run, folder)
         bucket = FolderStorage(folder / "cloud" / "bucket")
-        small, large, full = (
-            plate("Small", options.small),
-            plate("Large", options.large),
-            plate("Full", len(WELLS), FULL),
-        )
-        run(small, folder)
-        put_tables(large, bucket)
-        put_tables(full, bucket)
-        before = {one.name: estimate(record(one), bucket) for one in (large, full)}
-        run(large, folder)
-        counted = count_run(bucket, large.name)
-        after = {large.name: counted.actual, full.name: by_other_runs(full, bucket, leave_out=small)}
-    misses = [print_comparison(name, before[name], after[name]) > MOST_DIFFERENCE for name in before]
-    return int(any(misses))
+        halves = [half(bucket, run, folder / str(first), first, full) for first in (0, 1)]
+        misses = [
+            compare(estimate(record(run), halves[0]), count_run(bucket, run.name).actual),
+            compare(estimate(record(full), halves[0]), estimate(record(full), halves[1])),
+        ]
+    return int(max(misses) > MOST_DIFFERENCE)
 
 
 def plate(name: str, wells: int, sites: int = 1) -> Plate:
@@ -88,7 +85,7 @@ def document(one: Plate) -> Mapping[str, Any]:
         "load_data": f"{one.name}/{LOAD_DATA}",
         "input": f"{one.name}/",
         "pipelines": {name: f"pipelines/{name}.cppipe" for name in PIPELINES},
-        "platemap": f"{one.name}/platemap.txt",
+        "platemap": f"{one.name}/{PLATEMAP}",
         "output": f"workspace-{one.name}",
     }
 
@@ -98,19 +95,10 @@ def record(one: Plate) -> RunRecord:
     return RunRecord.of(parse_job(document(one)), document(one))
 
 
-def put_tables(one: Plate, bucket: FolderStorage) -> None:
-    """What an estimate reads of a plate: no images."""
-    sites = [Site(one.name, well, site, 0) for well, _ in one.wells for site in range(1, one.sites + 1)]
-    bucket.write(f"{one.name}/{LOAD_DATA}", load_data(one, sites).encode())
-    bucket.write(f"{one.name}/platemap.txt", platemap(one).encode())
-
-
-def run(one: Plate, folder: Path) -> None:
+def do(one: Plate, folder: Path) -> None:
     """Draw a plate and take it through all stages, with the command line."""
     write_plate(one, folder / one.name)
-    (folder / "pipelines").mkdir(exist_ok=True)
-    for name in PIPELINES:
-        (folder / "pipelines" / f"{name}.cppipe").write_bytes((HERE / f"{name}.cppipe").read_bytes())
+    put_pipelines(FolderStorage(folder))
     request = folder / f"{one.name}.json"
     request.write_text(json.dumps(document(one)))
     uploads = [f"--upload={folder / name}={name}" for name in (one.name, "pipelines")]
@@ -118,19 +106,37 @@ def run(one: Plate, folder: Path) -> None:
     subprocess.run([*command, "--data", str(folder / "cloud")], check=True)
 
 
-def by_other_runs(one: Plate, bucket: FolderStorage, *, leave_out: Plate) -> RunCost:
-    """A plate estimated by all runs but one."""
-    stages = read_stage_record(record(leave_out).keys, bucket)
-    ids = [stage.run_id for stage in stages.stages] if stages else []
-    works = planned_works(record(one), bucket, None)
-    return RunCost(one.name, estimate_works(works, bucket, leave_out=ids))
+def half(bucket: FolderStorage, run: Plate, folder: Path, first: int, full: Plate) -> FolderStorage:
+    """A bucket that knows every other shard of the run's analysis, from the one of number `first` on, and has what an
+    estimate of both plates reads.
+    """
+    known = FolderStorage(folder)
+    put_pipelines(known)
+    for one in (run, full):
+        sites = [Site(one.name, well, site, 0) for well, _ in one.wells for site in range(1, one.sites + 1)]
+        known.write(f"{one.name}/{LOAD_DATA}", load_data(one, sites).encode())
+        known.write(f"{one.name}/{PLATEMAP}", platemap(one).encode())
+    for stage in PIPELINES:
+        keys = RunKeys(stage_run_id(run.name, run.name, stage))
+        shutil.copytree(bucket.path(keys.folder), known.path(keys.folder))
+    analysis = RunKeys(stage_run_id(run.name, run.name, "analysis"))
+    for manifest in list(known.list(analysis.shards)):
+        if int(Path(manifest.key).stem) % 2 != first:
+            known.delete(manifest.key)
+    return known
 
 
-def print_comparison(name: str, before: RunCost, after: RunCost) -> float:
-    """A line for each stage and all of them; returns by how much the costs differ."""
-    print(f"{name}: {before.image_sets:,} image sets, {sum(stage.shards for stage in before.stages):,} shards")
+def put_pipelines(bucket: FolderStorage) -> None:
+    """Write the shipped pipelines where the requests name them."""
+    for name in PIPELINES:
+        bucket.write(f"pipelines/{name}.cppipe", (HERE / f"{name}.cppipe").read_bytes())
+
+
+def compare(before: RunCost, after: RunCost) -> float:
+    """Print a line for each stage and all of them; returns by how much the costs differ."""
+    print(f"{before.run_id}: {before.image_sets:,} image sets")
     for was, came in zip(before.stages, after.stages, strict=True):
-        print(f"  {was.name:<16} {was.seconds:>12,.1f} s before {came.seconds:>12,.1f} s after; {was.source}")
+        print(f"  {was.name:<16} {was.shards:>5} shards {was.seconds:>10,.1f} s before {came.seconds:>10,.1f} s after")
     usd = [Money.of(cost.stages, shipped_prices()).on_demand for cost in (before, after)]
     hours = f"{before.vcpu_hours:.3f} before, {after.vcpu_hours:.3f} after"
     print(f"  vCPU-hours: {hours}; On-Demand ${usd[0]:.4f} and ${usd[1]:.4f}; after to before {usd[1] / usd[0]:.2f}")
