@@ -43,7 +43,8 @@ class BatchStack(cdk.Stack):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         shared = self._build_shared_file_system(storage)
-        self.hosts = Hosts(self, "Hosts", settings=settings.compute, vpc=vpc, shared=shared)
+        users = {runtime.user for runtime in settings.runtimes}
+        self.hosts = Hosts(self, "Hosts", settings=settings.compute, vpc=vpc, job_users=users, shared=shared)
         self.jobs = self._build_jobs(settings, storage, shared)
         self.runs_topic = self._build_runs_topic()
         self.dispatcher = Dispatcher(

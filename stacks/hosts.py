@@ -1,5 +1,6 @@
 """The hosts that AWS Batch starts and stops, and the two queues whose jobs run there: Spot, and On-Demand."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -14,7 +15,11 @@ from stacks.shared_file_system import SharedFileSystem
 
 INSTANCE_STORAGE = Path(__file__).with_name("instance_storage.sh")
 # The ECS agent would report to an endpoint of its own, which costs by the hour and which Batch does not need.
-AGENT_SETTINGS = "#!/bin/bash\necho ECS_DISABLE_METRICS=true >>/etc/ecs/ecs.config\n"
+AGENT = "echo ECS_DISABLE_METRICS=true >>/etc/ecs/ecs.config"
+# Batch's jobs share their host's network: without it, what a job runs could act as its host.
+NO_HOST_CREDENTIALS = (
+    "iptables --append OUTPUT --destination 169.254.169.254 --match owner --uid-owner {} --jump REJECT"
+)
 
 
 class Hosts(Construct):
@@ -30,10 +35,12 @@ class Hosts(Construct):
         *,
         settings: ComputeSettings,
         vpc: ec2.IVpc,
+        job_users: Collection[str],
         shared: SharedFileSystem | None,
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
+        self._job_uids = sorted({user.partition(":")[0] for user in job_users})
         self._vpc = vpc
         self._role = self._build_role()
         self._launch_template = self._build_launch_template(shared)
@@ -112,19 +119,19 @@ class Hosts(Construct):
             "Template",
             require_imdsv2=True,
             block_devices=[ec2.BlockDevice(device_name="/dev/xvda", volume=volume)],
-            user_data=_user_data(shared),
+            user_data=self._user_data(shared),
         )
 
-
-def _user_data(shared: SharedFileSystem | None) -> ec2.MultipartUserData:
-    """What a host does at its first boot; AWS Batch accepts MIME multi-part only."""
-    data = ec2.MultipartUserData()
-    # A boothook runs before Docker is started.
-    data.add_part(_part("text/cloud-boothook", INSTANCE_STORAGE.read_text()))
-    data.add_part(_part("text/x-shellscript", AGENT_SETTINGS))
-    if shared is not None:
-        data.add_part(_part("text/cloud-config", shared.cloud_config()))
-    return data
+    def _user_data(self, shared: SharedFileSystem | None) -> ec2.MultipartUserData:
+        """What a host does at its first boot; AWS Batch accepts MIME multi-part only."""
+        data = ec2.MultipartUserData()
+        # A boothook runs before Docker is started.
+        data.add_part(_part("text/cloud-boothook", INSTANCE_STORAGE.read_text()))
+        lines = ["#!/bin/bash", AGENT, *map(NO_HOST_CREDENTIALS.format, self._job_uids), ""]
+        data.add_part(_part("text/x-shellscript", "\n".join(lines)))
+        if shared is not None:
+            data.add_part(_part("text/cloud-config", shared.cloud_config()))
+        return data
 
 
 def _part(content_type: str, body: str) -> ec2.MultipartBody:

@@ -12,9 +12,16 @@ from constants import JobSettings
 from stacks.findings import accept_objects
 from stacks.runtime_image import RuntimeImage
 
-# Records of runs that people and the dispatcher write; a job that could would approve of its own results, or hand the
-# dispatcher work that nobody asked for.
-NOT_A_JOBS = ("runs/*/approvals/*", "runs/*/submissions/*", "runs/rejected/*")
+# Records of runs that people and the dispatcher write; a job that could would approve of its own results, spend more
+# than a run's budget, or hand the dispatcher work that nobody asked for.
+NOT_A_JOBS = (
+    "runs/*/approvals/*",
+    "runs/*/budget/*",
+    "runs/*/held.json",
+    "runs/*/notices/*",
+    "runs/*/submissions/*",
+    "runs/rejected/*",
+)
 REQUESTS = "runs/*/request.json"
 
 
@@ -131,6 +138,8 @@ class WorkerJob(Construct):
     def _environment(self) -> dict[str, str]:
         shared = {} if self._mount_point is None else {"CPB_INPUT_ROOT": self._mount_point}
         return {
+            # Without it, S3 is asked in another region, to which the VPC has no way.
+            "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
             "CPB_SCRATCH": self._runtime.settings.scratch,
             # What CloudWatch Logs searches by run, plate and well, and finds metrics in.
             "CPB_LOG_FORMAT": "json",

@@ -255,7 +255,8 @@ class TestPermissions:
         self, assembly: Path, job_type: str
     ) -> None:
         denied = said(job_policies(assembly)[job_type], "Deny")
-        records = ["runs/*/approvals/*", "runs/*/submissions/*", "runs/rejected/*"]
+        kept = ("approvals/*", "budget/*", "held.json", "notices/*", "submissions/*")
+        records = [*(f"runs/*/{key}" for key in kept), "runs/rejected/*"]
         records += [] if job_type in ("process_plate", "process_fovs") else ["runs/*/request.json"]
         assert denied == {f"s3:{verb}Object on <Data>/{keys}" for verb in ("Put", "Delete") for keys in records}
 
@@ -371,6 +372,16 @@ class TestJobs:
         assert list(parts)[:2] == ["text/cloud-boothook", "text/x-shellscript"]
         assert parts["text/cloud-boothook"] == (ROOT / "stacks" / "instance_storage.sh").read_text()
         assert "ECS_DISABLE_METRICS=true" in parts["text/x-shellscript"]
+
+    def test_no_job_reaches_the_metadata_service_where_its_host_gets_credentials(self, assembly: Path) -> None:
+        users = {job["ContainerProperties"]["User"].partition(":")[0] for job in job_definitions(assembly).values()}
+        (uid,) = users
+        rule = f"iptables --append OUTPUT --destination 169.254.169.254 --match owner --uid-owner {uid} --jump REJECT"
+        assert rule in user_data(assembly)["text/x-shellscript"].splitlines()
+
+    def test_a_job_asks_for_aws_in_its_own_region(self, container: Resource) -> None:
+        environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+        assert environment["AWS_DEFAULT_REGION"] == {"Ref": "AWS::Region"}
 
     def test_every_log_group_forgets(self, assembly: Path) -> None:
         groups = resources(assembly, "Logs::LogGroup")
