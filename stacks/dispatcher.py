@@ -78,16 +78,19 @@ class Dispatcher(Construct):
                 "MAX_MEMORY_MIB": str(settings.max_memory_mib),
             }
         )
+        self._receive_requests(request_queue)
+        self.lost_events = self._build_lost_events()
+        self._follow_ends_of_jobs(queues)
+
+    def _receive_requests(self, queue: sqs.IQueue) -> None:
         self.function.add_event_source(
             event_sources.SqsEventSource(
-                request_queue,
-                batch_size=settings.batch_size,
-                max_concurrency=settings.max_concurrency,
+                queue,
+                batch_size=self._settings.batch_size,
+                max_concurrency=self._settings.max_concurrency,
                 report_batch_item_failures=True,
             )
         )
-        self.lost_events = self._build_lost_events()
-        self._follow_ends_of_jobs(queues)
 
     def _follow_ends_of_jobs(self, queues: Sequence[batch.IJobQueue]) -> None:
         """Tell the function when a job ends, but not of each child of an array. What cannot be told, or fails there
