@@ -39,6 +39,7 @@ def test_job_has_the_variables_of_its_definition_and_none_of_this_machine(
 
 def test_shared_file_system_is_mounted_and_cannot_be_written(host: ImageHost, tmp_path: Path) -> None:
     (tmp_path / "image.tif").write_text("pixels")
+    tmp_path.chmod(0o777)  # what keeps the job from writing is the mount
     lines: list[str] = []
     job = shell_job("profiling", "cat /fsx/image.tif; touch /fsx/new", mounts=(Mount("/fsx", "/fsx", True),))
     outcome = Attempt(replace(host, volumes={"/fsx": tmp_path}).run(job)).wait(60, lines.append)
@@ -50,6 +51,7 @@ def test_shared_file_system_is_mounted_and_cannot_be_written(host: ImageHost, tm
 
 def test_folders_of_the_user_are_shown_and_cannot_be_written(host: ImageHost, tmp_path: Path) -> None:
     (tmp_path / "image.tif").write_text("pixels")
+    tmp_path.chmod(0o777)  # what keeps the job from writing is the mount
     script = "cat /mnt/shown/0/image.tif; echo; echo $CPB_INPUT_MOUNTS; touch /mnt/shown/0/new"
     lines: list[str] = []
     outcome = Attempt(replace(host, mounts={"plates/P1": tmp_path}).run(shell_job("profiling", script))).wait(
