@@ -136,10 +136,12 @@ def test_another_storage_mode_takes_effect_and_loses_nothing(terminal: Terminal)
 
 @pytest.mark.parametrize("mode", ["s3"], indirect=True, scope="module")
 def test_a_deployment_can_be_put_to_sleep_and_woken(terminal: Terminal) -> None:
-    for options, endpoints in ((("-c", "asleep=true"), 1), ((), 7)):
-        ended = terminal.cdk("deploy", "batch-cpb", options=options)
+    awake = what_is_left(terminal.up)["endpoints"]
+    for options, endpoints in ((("-c", "asleep=true"), 1), ((), len(awake))):
+        ended = terminal.cdk("deploy", "--all", options=options)
         assert ended.returncode == 0, ended.stdout
         assert len(what_is_left(terminal.up)["endpoints"]) == endpoints
+    assert len(awake) > 1
 
 
 def test_destroying_leaves_the_buckets_and_says_so_until_they_are_deleted_on_purpose(terminal: Terminal) -> None:

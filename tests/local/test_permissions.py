@@ -285,7 +285,8 @@ def test_a_job_writes_no_record_of_the_dispatcher_s_or_of_people(cloud: Cloud, j
     client: Any = boto3.client  # of any service
     s3 = client("s3", endpoint_url=cloud.account.endpoint_url, region_name="us-east-1", **keys)
     bucket = cloud.bucket.bucket
-    denied = ["runs/r/approvals/P1.json", "runs/r/submissions/0.json", "runs/rejected/m.json"]
+    denied = [f"runs/r/{name}" for name in ("approvals/P1.json", "budget/0.json", "held.json", "notices/0.json")]
+    denied += ["runs/r/submissions/0.json", "runs/rejected/m.json"]
     if not WORK[job_type].is_planned:
         denied.append("runs/r/request.json")
     for key in denied:
