@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,10 @@ class WaitingHost(ProcessHost):
 
 
 class ForgetfulSqs:
-    """A client of SQS of which each fiftieth deletion gets lost, and that brings back after a while what failed."""
+    """A client of SQS of which each fiftieth deletion gets lost, and that brings back after a while what failed.
+
+    moto may make a message a dead letter while another poller has it for the last time: its receipt is void then.
+    """
 
     def __init__(self, sqs: Any) -> None:
         self._sqs = sqs
@@ -104,14 +108,16 @@ class ForgetfulSqs:
     def delete_message(self, **asked: Any) -> None:
         """Delete a message, or let it come again at once."""
         self.deletions += 1
-        if self.deletions % DELIVERED_TWICE:
-            self._sqs.delete_message(**asked)
-        else:
-            self._sqs.change_message_visibility(**asked, VisibilityTimeout=0)
+        with suppress(self._sqs.exceptions.ReceiptHandleIsInvalid):
+            if self.deletions % DELIVERED_TWICE:
+                self._sqs.delete_message(**asked)
+            else:
+                self._sqs.change_message_visibility(**asked, VisibilityTimeout=0)
 
     def change_message_visibility(self, **asked: Any) -> None:
         """Let a message that failed come again."""
-        self._sqs.change_message_visibility(**{**asked, "VisibilityTimeout": COMES_AGAIN_S})
+        with suppress(self._sqs.exceptions.ReceiptHandleIsInvalid):
+            self._sqs.change_message_visibility(**{**asked, "VisibilityTimeout": COMES_AGAIN_S})
 
 
 class LoadedCloud(LocalCloud):

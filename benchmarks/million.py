@@ -86,11 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         documents = [put_plate(cloud.bucket, number) for number in range(options.plates)]
         cloud.index()
         plan_s = time_plans(cloud.bucket, documents[0])
-        submit(cloud, documents)
+        submitted_s = submit(cloud, documents)
+        calls = len(cloud.batch.jobs) + cloud.batch.refused["submitjob"]
         faults = list(check(cloud, documents))
-        follow(cloud, documents[: options.ended])
-        calls = cloud.batch.calls["submitjob"]
-    print(f"planning a plate of {PER_PLATE:,} sites: median {plan_s:.2f} s; target {TARGET_S} s")
+        follow(cloud, documents[: options.ended], submitted_s)
+    print(f"planning a plate of {PER_PLATE:,} sites: median {plan_s:.2f} s of processor; target {TARGET_S} s")
     print(f"SubmitJob: {calls} calls; target {TARGET_CALLS:,}")
     print("every image set is in one shard" if not faults else "\n".join(faults[:20]))
     return 0 if not faults and plan_s <= TARGET_S and calls <= TARGET_CALLS else 1
@@ -99,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextmanager
 def start(folder: Path) -> Iterator[Cloud]:
     """The servers and the functions."""
+    log, requests = logging.getLogger("werkzeug"), Requests(BUCKET)
+    log.handlers, log.propagate = [requests], False
+    log.setLevel(logging.INFO)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -107,9 +110,6 @@ def start(folder: Path) -> Iterator[Cloud]:
     topic = account.client("sns").create_topic(Name="runs")["TopicArn"]
     FunctionBundle(HANDLER, PARTS).try_bundle(str(folder / "asset"))
     (folder / "bucket").mkdir()
-    log, requests = logging.getLogger("werkzeug"), Requests(BUCKET)
-    log.handlers, log.propagate = [requests], False
-    log.setLevel(logging.INFO)
     with limited_batch() as (batch, url):
         variables = {**account.variables, **settings(topic), "AWS_ENDPOINT_URL_BATCH": url}
         configuration = FunctionConfiguration("dispatcher", folder / "asset", "handler.handler", variables, 120.0, "")
@@ -143,17 +143,17 @@ def put_plate(bucket: FolderStorage, number: int) -> dict[str, Any]:
 
 
 def time_plans(bucket: FolderStorage, document: dict[str, Any]) -> float:
-    """Seconds that the plan of a plate takes, the median of some."""
+    """Processor seconds that the plan of a plate takes, the median of some."""
     seconds = []
     for _ in range(PLANS_TIMED):
-        started = time.perf_counter()
+        started = time.process_time()
         plan_job(parse_job(document), bucket)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return statistics.median(seconds)
 
 
-def submit(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> None:
-    """Dispatch a message for each plate."""
+def submit(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> float:
+    """Dispatch a message for each plate; returns the processor seconds that it took."""
     records = [{"messageId": f"m{number}", "body": json.dumps(one)} for number, one in enumerate(documents)]
     started = time.monotonic()
     answers = cloud.invoke([{"Records": [record]} for record in records])
@@ -161,17 +161,20 @@ def submit(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> None:
     failed = sum(bool(answer["batchItemFailures"]) for answer in answers)
     image_sets = PER_PLATE * len(documents)
     print(f"{image_sets:,} image sets of {len(documents)} plates submitted: {seconds:.0f} s, {failed} messages failed")
-    tell(cloud, len(documents), "plate")
+    return tell(cloud, len(documents), 0.0)
 
 
-def tell(cloud: Cloud, number: int, unit: str) -> None:
-    """A line for the functions, and one for what they asked for."""
+def tell(cloud: Cloud, plates: int, before_s: float) -> float:
+    """A line for the functions, and one for what they asked for; returns their processor seconds so far."""
     processor_s, peak_mib = usage(function_processes())
-    print(f"  the function: {processor_s / number:.2f} s of processor a {unit} so far, peak memory {peak_mib:.0f} MiB")
+    each = (processor_s - before_s) / plates
+    print(f"  the function: {each:.2f} s of processor a plate, peak memory {peak_mib:.0f} MiB")
     asked = {**cloud.requests.counted, **{f"Batch {name}": count for name, count in cloud.batch.calls.items()}}
     print("  " + ", ".join(f"{count:,} {name}" for name, count in sorted(asked.items())))
     print(f"  refused by Batch: {sum(cloud.batch.refused.values())}")
     cloud.requests.counted.clear()
+    cloud.batch.calls.clear()
+    return processor_s
 
 
 def check(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -186,7 +189,7 @@ def check(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"{run.run_id}: {sizes[run.run_id]} children of jobs for {plan}"
 
 
-def follow(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> None:
+def follow(cloud: Cloud, documents: Sequence[dict[str, Any]], before_s: float) -> None:
     """Let the jobs of some plates end, and the dispatcher count them."""
     for document in documents:
         do_plate(cloud.bucket, RunRecord.of(parse_job(document), document))
@@ -200,7 +203,7 @@ def follow(cloud: Cloud, documents: Sequence[dict[str, Any]]) -> None:
     summaries = [json.loads(cloud.bucket.read(f"runs/{run_id}/summary.json")) for run_id in wanted]
     done = sum(summary["states"]["done"] for summary in summaries)
     print(f"{len(documents)} plates ended and counted: {seconds:.1f} s each, {done:,} image sets done")
-    tell(cloud, len(documents), "plate that was counted, with what was submitted")
+    tell(cloud, len(documents), before_s)
 
 
 def do_plate(bucket: FolderStorage, run: RunRecord) -> None:
