@@ -1,10 +1,10 @@
 """Thousands of messages through a local cloud: none lost, none doubled, and what each costs.
 
 The cloud is the deployed templates: a real queue with its dead letters (moto's SQS), the poller, the dispatcher's own
-asset in processes of its own, a bucket over HTTP. Only the command of the jobs is another: it waits until all messages
+asset in a process of its own, a bucket over HTTP. Only the command of the jobs is another: it waits until all messages
 are dispatched, as jobs do for hosts, and ends. Among the messages are requests, lists of them, bodies that were sent
 before, some of them a moment before, and poison; of each fiftieth message the deletion gets lost, so that it is
-delivered twice. What fails comes again after some seconds, as it does on AWS after minutes.
+delivered twice. One message is dispatched at a time, for moto's queue has one receiver; on AWS there are five.
 
 Throughput is that of everything together on this machine. The dispatcher's own share is its processor time.
 
@@ -19,11 +19,11 @@ import random
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,6 @@ IN_A_LIST = 5  # requests
 DELIVERED_TWICE = 50  # one message of so many
 SENT_AT_ONCE = 10  # the most that SQS takes
 LOGGED = re.compile(r'"(?:\x1b\[[\d;]*m)?(\w+) (\S+)')
-AT_ONCE = 3  # functions; Lambda runs five
-COMES_AGAIN_S = 5
 PROMPT_S = 600  # without progress
 
 
@@ -93,49 +91,52 @@ class WaitingHost(ProcessHost):
 
 
 class ForgetfulSqs:
-    """A client of SQS of which each fiftieth deletion gets lost, and that brings back after a while what failed.
+    """A client of SQS that receives nothing before it may, and of which each fiftieth deletion gets lost."""
 
-    moto may make a message a dead letter while another poller has it for the last time: its receipt is void then.
-    """
-
-    def __init__(self, sqs: Any) -> None:
+    def __init__(self, sqs: Any, may_receive: threading.Event) -> None:
         self._sqs = sqs
-        self.deletions = 0
+        self._may_receive = may_receive
+        self._deletions = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sqs, name)
 
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        """Receive as SQS does, or nothing for a while."""
+        return dict(self._sqs.receive_message(**asked)) if self._may_receive.wait(asked["WaitTimeSeconds"]) else {}
+
     def delete_message(self, **asked: Any) -> None:
         """Delete a message, or let it come again at once."""
-        self.deletions += 1
-        with suppress(self._sqs.exceptions.ReceiptHandleIsInvalid):
-            if self.deletions % DELIVERED_TWICE:
-                self._sqs.delete_message(**asked)
-            else:
-                self._sqs.change_message_visibility(**asked, VisibilityTimeout=0)
-
-    def change_message_visibility(self, **asked: Any) -> None:
-        """Let a message that failed come again."""
-        with suppress(self._sqs.exceptions.ReceiptHandleIsInvalid):
-            self._sqs.change_message_visibility(**{**asked, "VisibilityTimeout": COMES_AGAIN_S})
+        self._deletions += 1
+        if self._deletions % DELIVERED_TWICE:
+            self._sqs.delete_message(**asked)
+        else:
+            self._sqs.change_message_visibility(**asked, VisibilityTimeout=0)
 
 
 class LoadedCloud(LocalCloud):
-    """A local cloud whose jobs do nothing, with several pollers at a time, to which some messages come twice."""
+    """A local cloud whose jobs do nothing, and to which some messages come twice.
+
+    Nothing is received while messages are sent: moto's queue loses what comes at the moment of a deletion.
+    """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings, lambda title, line: None)
+        self.may_receive = threading.Event()
 
     @property
     def go(self) -> Path:
+        """The file that the jobs wait for."""
         return self.settings.data / "go"
 
     def _host(self) -> WaitingHost:
         return WaitingHost(**vars(super()._host()), go=self.go)
 
     def _pollers(self, stack: DeployedStack) -> Iterator[Poller]:
-        for source, arn in stack.event_sources():
-            for _ in range(AT_ONCE):
-                function = self._function(stack, arn)
-                sqs: Any = ForgetfulSqs(self.permissions.client("sqs", function.configuration.role))
-                yield Poller(source, function, sqs, lambda line: None)
+        for poller in super()._pollers(stack):
+            sqs: Any = ForgetfulSqs(poller._sqs, self.may_receive)
+            poller._sqs = sqs
+            yield poller
 
 
 class Requests(logging.Handler):
@@ -167,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bucket = FolderStorage(data / "bucket")
         bucket.write("p/x.cppipe", b"the text of a pipeline")
         bucket.write("p/images/1.tif", b"image")
-        cloud = LoadedCloud(LocalSettings(data), lambda title, line: None)
+        cloud = LoadedCloud(LocalSettings(data))
         cloud.start()
         try:
             sent, dispatching, following = run(cloud, messages)
@@ -212,8 +213,9 @@ def run(cloud: LoadedCloud, messages: Sequence[Message]) -> tuple[dict[str, Mess
     server_log = logging.getLogger("werkzeug")
     server_log.handlers, server_log.propagate = [requests], False
     server_log.setLevel(logging.INFO)
-    started = time.monotonic()
     sent = send(cloud, messages)
+    started = time.monotonic()
+    cloud.may_receive.set()
     wait_until(lambda: waiting(cloud) == 0, lambda: waiting(cloud))
     dispatched = time.monotonic()
     dispatchers = function_processes()
