@@ -369,6 +369,7 @@ def test_readme_s_pictures_and_numbers_are_the_project_s_own() -> None:
     assert re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text) == [
         "docs/images/demo_outlines.png",
         "docs/images/demo_page.png",
+        "docs/images/architecture.svg",
     ]
     assert "262 cells counted, 262 drawn" in text
     for request in blocks(README, "json")[1:]:
