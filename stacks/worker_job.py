@@ -110,8 +110,6 @@ class WorkerJob(Construct):
                 reason="Requests name inputs and outputs anywhere in the bucket, which is for them; what a job type "
                 "always writes to the same place, it may write there only.",
             )
-        for keys in self._denied():
-            accept_objects(role, bucket, keys, reason="This statement denies.")
 
     def _build_container(self, log_group: logs.ILogGroup) -> batch.EcsEc2ContainerDefinition:
         settings, runtime = self._settings, self._runtime.settings
