@@ -99,7 +99,7 @@ test-stages: setup ## take the demo, plates and experiments through all stages i
 	@pytest -m stages tests/local tests/examples
 
 .PHONY: test-deploy
-test-deploy: setup ## deploy with the real CDK command line into an empty local cloud, change it, destroy it, empty the bucket
+test-deploy: setup ## deploy with the real CDK command line into an empty local cloud, change it, destroy it; try roles grant by grant, and messages by the dozen
 	@pytest -m deploy -n 0 tests/local
 
 .PHONY: test-plate

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.deploy
 
 MESSAGES = 60
 

@@ -39,6 +39,8 @@ from tests.conftest import DATA, LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE,
 from tests.worker.backend.plates import uploaded
 from tests.worker.profiled_plates import config_text, put_metadata, put_profile, write_backend
 
+pytestmark = pytest.mark.deploy
+
 Grant = tuple[str, str]  # an action, and a pattern of resources
 RUNS = count()
 
@@ -206,8 +208,8 @@ WORK = {
 }
 # With real programs, which take their time.
 REAL = {
-    "run_cellprofiler": [pytest.mark.cellprofiler, pytest.mark.deploy],
-    "decode_fovs": [pytest.mark.starfish, pytest.mark.deploy],
+    "run_cellprofiler": [pytest.mark.cellprofiler],
+    "decode_fovs": [pytest.mark.starfish],
 }
 # Asked for only when an upload of many parts has failed: the test below asks for it.
 AFTER_FAILURES = ("s3:AbortMultipartUpload",)
