@@ -77,8 +77,8 @@ def test_published_request_is_shipped_as_it_was_published(name: str, document: o
 def test_request_with_every_field_leaves_out_only_alternatives_and_what_a_deployment_names() -> None:
     document = json.loads((EXAMPLES / "run_cellprofiler.json").read_text())
     own = {field.name for field in fields(RunCellProfiler)} - {"resources"}
-    assert {field.name for field in fields(Resources)} == {"memory_mib", "vcpus", "queue", "definition"}
-    assert set(document) == {"job_type", "job_memory", "job_vcpu"} | own - ALTERNATIVES
+    assert {field.name for field in fields(Resources)} == {"memory_mib", "vcpus", "queue", "definition", "budget_usd"}
+    assert set(document) == {"job_type", "job_memory", "job_vcpu", "budget_usd"} | own - ALTERNATIVES
 
 
 def test_download_with_every_field_leaves_out_only_what_a_deployment_names() -> None:

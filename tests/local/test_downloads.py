@@ -41,7 +41,7 @@ def test_one_request_fetches_plates_and_its_ledger_adds_up(cloud: LocalUp, tmp_p
     assert sum(summary["states"].values()) == summary["image_sets"] == len(IMAGE_SETS)
     planning, fetching = parents(cloud.jobs(run))
     assert (planning["jobName"], fetching["arrayProperties"]["size"]) == (f"{run}-0-plan", 2)
-    assert "profiling" in fetching["jobDefinition"]
+    assert "downloadimages" in fetching["jobDefinition"]
     with (cloud.folder / "runs" / run / "ledger.csv").open(newline="") as file:
         missing = [row for row in csv.DictReader(file) if row["state"] != "done"]
     assert [(row["plate"], row["well"], row["cause"]) for row in missing] == [("P2", "A02", "input_missing")]
