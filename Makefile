@@ -6,8 +6,8 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.8
 UV := $(CURDIR)/.tools/bin/uv
 export UV
-# The environment's own commands first: cpb, node and npm (from wheels), aws.
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+# The environment's own commands first: cpb, node and npm (from wheels), aws; and cdk.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 PYTHON_FILES := app.py constants.py stacks lambdas containers examples tests benchmarks scripts
 SHELL_FILES := $(wildcard containers/*/install.sh) $(wildcard scripts/*.sh) stacks/instance_storage.sh .ci/run
 

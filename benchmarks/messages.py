@@ -30,6 +30,7 @@ from typing import Any
 
 from moto.batch import models as batch
 from moto.batch.models import batch_backends
+from moto.sqs import models as sqs_models
 
 from cellpainting.jobs import parse_message
 from cellpainting.jobs.run_record import RUNS, RunKeys, rejected_key
@@ -122,6 +123,8 @@ class LoadedCloud(LocalCloud):
 
     def __init__(self, settings: LocalSettings) -> None:
         super().__init__(settings, lambda title, line: None)
+        # moto looks at the clock for each message of the queue, at each that is sent or received, in a slow way.
+        sqs_models.unix_time_millis = lambda: time.time() * 1000
         self.may_receive = threading.Event()
 
     @property
