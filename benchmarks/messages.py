@@ -22,9 +22,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cloud = LoadedCloud(LocalSettings(data))
         cloud.start()
         try:
-            sent, dispatching, following = run(cloud, messages)
-            print_phases(count, dispatching, len(runs_of(messages)), following)
-            faults = list(check(cloud, bucket, sent))
+            faults = [*dispatch(cloud, bucket, messages), *follow(cloud, bucket, messages)]
         finally:
             cloud.stop()
     print_messages(messages)
@@ -207,28 +206,38 @@ def runs_of(messages: Sequence[Message]) -> list[str]:
     return list(dict.fromkeys(record.run_id for body in bodies for record in parse_message(body)))
 
 
-def run(cloud: LoadedCloud, messages: Sequence[Message]) -> tuple[dict[str, Message], Phase, Phase]:
-    """Send everything and wait until it is dispatched; then let the jobs end, and wait for what follows.
-
-    Returns the messages by id, and what the two took.
-    """
-    requests = Requests(cloud.outputs["BucketName"])
-    server_log = logging.getLogger("werkzeug")
-    server_log.handlers, server_log.propagate = [requests], False
-    server_log.setLevel(logging.INFO)
+def dispatch(cloud: LoadedCloud, bucket: FolderStorage, messages: Sequence[Message]) -> list[str]:
+    """Send everything, wait until it is dispatched, and tell what that took; returns what was lost or doubled."""
+    requests = count_requests(cloud)
     sent = send(cloud, messages)
     started = time.monotonic()
     cloud.may_receive.set()
     wait_until(lambda: waiting(cloud) == 0, lambda: waiting(cloud))
-    dispatched = time.monotonic()
-    dispatchers = function_processes()
-    dispatching = Phase(dispatched - started, *usage(dispatchers), Counter(requests.counted))
-    requests.counted.clear()
+    phase = Phase(time.monotonic() - started, *usage(function_processes()), Counter(requests.counted))
+    print_phase("messages dispatched", len(messages), phase)
+    return list(check_dispatch(cloud, bucket, sent))
+
+
+def follow(cloud: LoadedCloud, bucket: FolderStorage, messages: Sequence[Message]) -> list[str]:
+    """Let the jobs end, wait for what follows, and tell what that took; returns what was lost or doubled."""
+    requests, dispatchers, started = count_requests(cloud), function_processes(), time.monotonic()
     cloud.go.touch()
     wait_until(lambda: cloud.is_idle, lambda: cloud.events.published)
     followers = [pid for pid in function_processes() if pid not in dispatchers]
-    following = Phase(time.monotonic() - dispatched, *usage(followers), Counter(requests.counted))
-    return sent, dispatching, following
+    phase = Phase(time.monotonic() - started, *usage(followers), Counter(requests.counted))
+    runs = runs_of(messages)
+    print_phase("ends followed", len(runs), phase)
+    with ThreadPoolExecutor() as readers:
+        return [*check_jobs(runs), *chain(*readers.map(lambda run_id: list(_check_run(bucket, run_id)), runs))]
+
+
+def count_requests(cloud: LoadedCloud) -> Requests:
+    """Count from now on what moto's server is asked for."""
+    requests = Requests(cloud.outputs["BucketName"])
+    server_log = logging.getLogger("werkzeug")
+    server_log.handlers, server_log.propagate = [requests], False
+    server_log.setLevel(logging.INFO)
+    return requests
 
 
 def send(cloud: LocalCloud, messages: Sequence[Message]) -> dict[str, Message]:
@@ -278,18 +287,12 @@ def usage(pids: Sequence[int]) -> tuple[float, float]:
     return seconds, max(int(peak) for (peak,) in peaks) / 1024
 
 
-def check(cloud: LocalCloud, bucket: FolderStorage, sent: dict[str, Message]) -> Iterator[str]:
-    """What was lost or doubled: a line each."""
+def check_dispatch(cloud: LocalCloud, bucket: FolderStorage, sent: dict[str, Message]) -> Iterator[str]:
+    """What was lost or doubled of messages: a line each."""
     wanted = set(runs_of(list(sent.values())))
-    jobs = Counter(job.job_name for job in batch_backends[ACCOUNT][REGION]._jobs.values())
-    expected = Counter({f"{run_id}-0-0": 1 for run_id in wanted})
-    yield from (f"{number} jobs too many: {name}" for name, number in (jobs - expected).items())
-    yield from (f"no job: {name}" for name in expected - jobs)
+    yield from check_jobs(wanted)
     recorded = set(bucket.folders(RUNS)) - {"rejected"}
     yield from (f"a run that nobody asked for: {run_id}" for run_id in recorded - wanted)
-    with ThreadPoolExecutor() as readers:
-        for faults in readers.map(lambda run_id: list(_check_run(bucket, run_id)), sorted(wanted & recorded)):
-            yield from faults
     dead = set(dead_letters(cloud))
     poison = {message_id for message_id, one in sent.items() if one.poison}
     yield from (f"not a dead letter: {message_id}, {sent[message_id].poison}" for message_id in poison - dead)
@@ -297,6 +300,14 @@ def check(cloud: LocalCloud, bucket: FolderStorage, sent: dict[str, Message]) ->
     for message_id in poison:
         if not json.loads(bucket.read(rejected_key(message_id)))["reason"]:
             yield f"refused without a reason: {message_id}"
+
+
+def check_jobs(runs: Collection[str]) -> Iterator[str]:
+    """Runs that have no job, or more than one: a line each."""
+    jobs = Counter(job.job_name for job in batch_backends[ACCOUNT][REGION]._jobs.values())
+    expected = Counter({f"{run_id}-0-0": 1 for run_id in runs})
+    yield from (f"{number} jobs too many: {name}" for name, number in (jobs - expected).items())
+    yield from (f"no job: {name}" for name in expected - jobs)
 
 
 def _check_run(bucket: FolderStorage, run_id: str) -> Iterator[str]:
@@ -318,15 +329,14 @@ def dead_letters(cloud: LocalCloud) -> Iterator[str]:
         yield from (message["MessageId"] for message in messages)
 
 
-def print_phases(messages: int, dispatching: Phase, runs: int, following: Phase) -> None:
-    """A line for each phase, and its requests for each message, or run."""
-    for what, number, phase in (("messages dispatched", messages, dispatching), ("ends followed", runs, following)):
-        print(
-            f"{number:,} {what}: {phase.seconds:.1f} s, {number / phase.seconds:.0f} a second; the function: "
-            f"{1000 * phase.processor_s / number:.1f} ms of processor each, peak memory {phase.memory_mib:.0f} MiB"
-        )
-        each = ", ".join(f"{count / number:.2f} {name}" for name, count in sorted(phase.requests.items()))
-        print(f"  requests for each: {each}")
+def print_phase(what: str, number: int, phase: Phase) -> None:
+    """What a phase took, and its requests for each message, or run; told at once, for the next takes its time."""
+    print(
+        f"{number:,} {what}: {phase.seconds:.1f} s, {number / phase.seconds:.0f} a second; the function: "
+        f"{1000 * phase.processor_s / number:.1f} ms of processor each, peak memory {phase.memory_mib:.0f} MiB"
+    )
+    each = ", ".join(f"{count / number:.2f} {name}" for name, count in sorted(phase.requests.items()))
+    print(f"  requests for each: {each}", flush=True)
 
 
 def print_messages(messages: Sequence[Message]) -> None:
