@@ -1,5 +1,6 @@
 """Reads the templates of an assembly."""
 
+import email
 import json
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,25 @@ def _named(folder: Path, kind: str, construct: str) -> Resource:
     (found,) = [one for name, one in template.items() if one["Type"] == f"AWS::{kind}" and construct in name]
     properties: Resource = found["Properties"]
     return properties
+
+
+def job_definitions(folder: Path) -> dict[str, Resource]:
+    """The properties of each job type's job definition. Its log streams say which job type it is."""
+    found = [one["Properties"] for one in resources(folder, "Batch::JobDefinition")]
+    return {one["ContainerProperties"]["LogConfiguration"]["Options"]["awslogs-stream-prefix"]: one for one in found}
+
+
+def hosts(folder: Path) -> tuple[Resource, Resource]:
+    """The Spot and the On-Demand environment's resources."""
+    found = [one["Properties"]["ComputeResources"] for one in resources(folder, "Batch::ComputeEnvironment")]
+    spot, on_demand = sorted(found, key=lambda one: str(one["Type"]), reverse=True)
+    return spot, on_demand
+
+
+def user_data(folder: Path) -> dict[str, str]:
+    """The parts of the hosts' user data, by content type."""
+    template = only(folder, "EC2::LaunchTemplate")["LaunchTemplateData"]
+    message = email.message_from_string(render(template["UserData"]))
+    assert message.defects == []
+    assert message.get_content_type() == "multipart/mixed"
+    return {part.get_content_type(): str(part.get_payload()) for part in message.walk() if not part.is_multipart()}

@@ -1,10 +1,8 @@
 """Claims about the templates, in both storage modes."""
 
-import email
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,41 +15,20 @@ from constants import PRODUCTION
 from tests.stacks.templates import (
     Resource,
     function,
+    hosts,
+    job_definitions,
     listed,
     only,
-    permissions,
     render,
     resources,
     rule,
-    said,
     statements,
+    user_data,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIMES = {runtime.name: runtime for runtime in PRODUCTION.batch.runtimes}
 JOBS = {job.job_type: job for job in PRODUCTION.batch.jobs}
-
-# Every permission of an allowed statement that has a `*` in it, and why nothing narrower will do.
-REASONS = {
-    "batch:DescribeJobs on *": "has no resource-level permissions",
-    "batch:ListJobs on *": "has no resource-level permissions",
-    "ecr:GetAuthorizationToken on *": "has no resource-level permissions",
-    "s3:AbortMultipartUpload on <Data>/*": "requests name keys anywhere in the data bucket",
-    "s3:DeleteObject on <Data>/*": "requests name keys anywhere in the data bucket",
-    "s3:GetObject on <Data>/*": "requests name keys anywhere in the data bucket",
-    "s3:PutObject on <Data>/*": "requests name keys anywhere in the data bucket",
-    "s3:AbortMultipartUpload on <Data>/*.html": "a page lies where its request says",
-    "s3:PutObject on <Data>/*.html": "a page lies where its request says",
-    "s3:AbortMultipartUpload on <Data>/runs/*": "one folder per run",
-    "s3:DeleteObject on <Data>/runs/*": "one folder per run",
-    "s3:PutObject on <Data>/runs/*": "one folder per run",
-}
-
-
-def job_definitions(folder: Path) -> dict[str, Resource]:
-    """The properties of each job type's job definition. Its log streams say which job type it is."""
-    found = [one["Properties"] for one in resources(folder, "Batch::JobDefinition")]
-    return {one["ContainerProperties"]["LogConfiguration"]["Options"]["awslogs-stream-prefix"]: one for one in found}
 
 
 @pytest.fixture(params=list(JOBS))
@@ -66,48 +43,6 @@ def container(definition: Resource) -> Resource:
     properties = definition["ContainerProperties"]
     assert isinstance(properties, dict)
     return properties
-
-
-def data_bucket(folder: Path) -> Resource:
-    template = json.loads((folder / "storage-cpb.template.json").read_text())
-    (bucket,) = [
-        one
-        for one in template["Resources"].values()
-        if one["Type"] == "AWS::S3::Bucket" and "LoggingConfiguration" in one["Properties"]
-    ]
-    assert isinstance(bucket, dict)
-    return bucket
-
-
-def job_policies(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The statements of each job type's own role, by way of its job definition."""
-    template = json.loads((folder / "batch-cpb.template.json").read_text())["Resources"]
-    policies = {
-        role["Ref"]: policy["Properties"]["PolicyDocument"]["Statement"]
-        for policy in template.values()
-        if policy["Type"] == "AWS::IAM::Policy"
-        for role in policy["Properties"]["Roles"]
-    }
-    return {
-        job_type: policies[definition["ContainerProperties"]["JobRoleArn"]["Fn::GetAtt"][0]]
-        for job_type, definition in job_definitions(folder).items()
-    }
-
-
-def hosts(folder: Path) -> tuple[Resource, Resource]:
-    """The Spot and the On-Demand environment's resources."""
-    found = [one["Properties"]["ComputeResources"] for one in resources(folder, "Batch::ComputeEnvironment")]
-    spot, on_demand = sorted(found, key=lambda one: str(one["Type"]), reverse=True)
-    return spot, on_demand
-
-
-def user_data(folder: Path) -> dict[str, str]:
-    """The parts of the hosts' user data, by content type."""
-    template = only(folder, "EC2::LaunchTemplate")["LaunchTemplateData"]
-    message = email.message_from_string(render(template["UserData"]))
-    assert message.defects == []
-    assert message.get_content_type() == "multipart/mixed"
-    return {part.get_content_type(): str(part.get_payload()) for part in message.walk() if not part.is_multipart()}
 
 
 class TestDispatcher:
@@ -229,58 +164,6 @@ class TestDispatcher:
         assert publish["Resource"] in [topic for policy in policies for topic in policy["Topics"]]
 
 
-class TestPermissions:
-    def test_every_wildcard_has_a_written_reason(self, assembly: Path) -> None:
-        wildcards = {permission for permission in permissions(assembly) if "*" in permission}
-        assert wildcards == set(REASONS)
-
-    def test_no_role_has_policies_of_its_own_or_managed_ones_but_the_hosts(self, assembly: Path) -> None:
-        roles = [one["Properties"] for one in resources(assembly, "IAM::Role")]
-        assert not any("Policies" in role for role in roles)
-        managed = [role for role in roles if "ManagedPolicyArns" in role]
-        assert [role["Description"] for role in managed] == ["ECS agent on the hosts of Cell Painting Batch"]
-
-    @pytest.mark.parametrize("job_type", JOBS)
-    def test_a_job_may_read_the_data_bucket_and_write_where_its_type_has_to(
-        self, assembly: Path, job_type: str
-    ) -> None:
-        allowed = said(job_policies(assembly)[job_type])
-        reads = {"s3:ListBucket on <Data>", "s3:GetObject on <Data>/*"}
-        verbs = {"s3:AbortMultipartUpload": JOBS[job_type].writes, "s3:PutObject": JOBS[job_type].writes}
-        verbs["s3:DeleteObject"] = JOBS[job_type].deletes
-        assert allowed == reads | {f"{verb} on <Data>/{keys}" for verb, patterns in verbs.items() for keys in patterns}
-
-    @pytest.mark.parametrize("job_type", JOBS)
-    def test_no_job_may_approve_of_results_or_write_what_the_dispatcher_goes_by(
-        self, assembly: Path, job_type: str
-    ) -> None:
-        denied = said(job_policies(assembly)[job_type], "Deny")
-        kept = ("approvals/*", "budget/*", "held.json", "notices/*", "submissions/*")
-        records = [*(f"runs/*/{key}" for key in kept), "runs/rejected/*"]
-        records += [] if job_type in ("process_plate", "process_fovs") else ["runs/*/request.json"]
-        assert denied == {f"s3:{verb}Object on <Data>/{keys}" for verb in ("Put", "Delete") for keys in records}
-
-    def test_what_only_plans_writes_run_records_only(self) -> None:
-        planning = [job for job in JOBS.values() if job.plans_stages]
-        assert {job.job_type for job in planning} == {"process_plate", "process_fovs"}
-        assert all(job.writes == ("runs/*",) for job in planning)
-
-    def test_a_job_may_submit_no_jobs(self, assembly: Path) -> None:
-        submitting = [one for one in resources(assembly, "IAM::Policy") if "batch:SubmitJob" in json.dumps(one)]
-        assert len(submitting) == 1
-        assert "sqs:ReceiveMessage" in json.dumps(submitting)  # the dispatcher's
-
-    def test_a_resource_policy_lets_nobody_in_but_services_that_leave_something(self, assembly: Path) -> None:
-        policies = resources(assembly, "SQS::QueuePolicy") + resources(assembly, "S3::BucketPolicy")
-        allowed = [
-            statement["Principal"]
-            for policy in policies
-            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-            if statement["Effect"] == "Allow"
-        ]
-        assert allowed == [{"Service": "events.amazonaws.com"}, {"Service": "logging.s3.amazonaws.com"}]
-
-
 class TestJobs:
     def test_there_is_one_job_definition_per_job_type_of_the_image_that_it_needs(self, assembly: Path) -> None:
         assert len(resources(assembly, "Batch::JobDefinition")) == len(JOBS)
@@ -387,94 +270,6 @@ class TestJobs:
         groups = resources(assembly, "Logs::LogGroup")
         assert len(groups) == 4
         assert all(group["Properties"]["RetentionInDays"] >= 30 for group in groups)
-
-
-class TestStorage:
-    def test_the_data_bucket_outlives_its_stack_and_keeps_what_is_overwritten(self, assembly: Path) -> None:
-        bucket = data_bucket(assembly)
-        assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
-        assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
-
-    def test_every_bucket_is_encrypted_and_blocked_from_the_public(self, assembly: Path) -> None:
-        for bucket in resources(assembly, "S3::Bucket"):
-            assert "BucketEncryption" in bucket["Properties"]
-            blocked = bucket["Properties"]["PublicAccessBlockConfiguration"]
-            assert len(blocked) == 4
-            assert all(blocked.values())
-
-    @pytest.mark.parametrize(
-        ("kind", "holder"), [("S3::BucketPolicy", "S3::Bucket"), ("SQS::QueuePolicy", "SQS::Queue")]
-    )
-    def test_every_bucket_and_queue_is_reached_over_tls_only(self, assembly: Path, kind: str, holder: str) -> None:
-        refusal = {"Bool": {"aws:SecureTransport": "false"}}
-        policies = resources(assembly, kind)
-        assert len(policies) == len(resources(assembly, holder))
-        for policy in policies:
-            refusals = [
-                one
-                for one in policy["Properties"]["PolicyDocument"]["Statement"]
-                if one["Effect"] == "Deny" and one["Condition"] == refusal
-            ]
-            assert len(refusals) == 1
-
-    def test_what_was_left_behind_is_removed_in_time_but_no_result(self, assembly: Path) -> None:
-        everything, rejected = data_bucket(assembly)["Properties"]["LifecycleConfiguration"]["Rules"]
-        assert everything == {
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-            "ExpiredObjectDeleteMarker": True,
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
-            "Status": "Enabled",
-        }
-        assert rejected == {"ExpirationInDays": 90, "Prefix": "runs/rejected/", "Status": "Enabled"}
-
-    def test_without_the_file_system_nothing_of_it_is_left(self, assemblies: dict[str, Path]) -> None:
-        text = "".join(file.read_text().lower() for file in assemblies["s3"].glob("*.template.json"))
-        assert "fsx" not in text
-        assert "lustre" not in text
-
-
-class TestFileSystem:
-    def test_it_shows_the_whole_bucket_and_follows_it(self, assemblies: dict[str, Path]) -> None:
-        link = only(assemblies["fsx"], "FSx::DataRepositoryAssociation")
-        assert link["FileSystemPath"] == "/"
-        assert render(link["DataRepositoryPath"]).startswith("s3://<")
-        assert render(link["DataRepositoryPath"]).endswith(">/")
-        assert link["S3"] == {"AutoImportPolicy": {"Events": ["NEW", "CHANGED", "DELETED"]}}
-
-    def test_jobs_read_it_and_cannot_write_to_it(self, assemblies: dict[str, Path]) -> None:
-        for definition in job_definitions(assemblies["fsx"]).values():
-            container = definition["ContainerProperties"]
-            (shared,) = [one for one in container["MountPoints"] if one["SourceVolume"] == "shared"]
-            assert shared == {"ContainerPath": "/fsx", "ReadOnly": True, "SourceVolume": "shared"}
-            assert {"Name": "shared", "Host": {"SourcePath": "/fsx"}} in container["Volumes"]
-            assert {"Name": "CPB_INPUT_ROOT", "Value": "/fsx"} in container["Environment"]
-
-    def test_hosts_and_file_servers_share_a_group_with_lustre_s_ports(self, assemblies: dict[str, Path]) -> None:
-        rules = [one["Properties"] for one in resources(assemblies["fsx"], "EC2::SecurityGroupIngress")]
-        assert rules
-        assert all(rule["GroupId"] == rule["SourceSecurityGroupId"] for rule in rules)
-        opened = {port for rule in rules for port in range(rule["FromPort"], rule["ToPort"] + 1)}
-        assert {988, *range(1018, 1024)} <= opened
-        for environment in hosts(assemblies["fsx"]):
-            assert "SharedFileSystem" in json.dumps(environment["SecurityGroupIds"])
-
-    def test_hosts_mount_it_where_jobs_look(self, assemblies: dict[str, Path]) -> None:
-        config = user_data(assemblies["fsx"])["text/cloud-config"]
-        assert config.startswith("#cloud-config\n")
-        assert "  - lustre-client\n" in config
-        (mount,) = [line for line in config.splitlines() if "mount -t lustre" in line]
-        assert "@tcp:/<" in mount
-        assert mount.endswith(" /fsx")
-
-    def test_no_other_stack_uses_it_so_that_it_can_be_given_up(self, assemblies: dict[str, Path]) -> None:
-        outputs = [
-            json.loads((assemblies[mode] / f"{stack}.template.json").read_text()).get("Outputs", {})
-            for stack in ("network-cpb", "storage-cpb")
-            for mode in ("s3", "fsx")
-        ]
-        network_s3, network_fsx, storage_s3, storage_fsx = outputs
-        assert network_s3 == network_fsx
-        assert storage_s3 == storage_fsx
 
 
 class TestNetwork:
