@@ -20,9 +20,9 @@ help: ## list the targets
 .PHONY: setup
 setup: prerequisites ## install everything that demo and test need
 	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready .starfish/.ready
-	@$(MAKE) --no-print-directory node_modules/.package-lock.json
+	@$(MAKE) --no-print-directory -j2 kernels node_modules/.package-lock.json
 
-# Names what no package index has (a JDK, a C compiler), all at once, before anything is fetched.
+# Names what no package index has (a JDK, compilers for C and C++), all at once, before anything is fetched.
 .PHONY: prerequisites
 prerequisites:
 	@containers/cellprofiler/install.sh --check .cellprofiler
@@ -42,6 +42,11 @@ prerequisites:
 .cellprofiler/.ready: .tools/bin/uv
 	@containers/cellprofiler/install.sh .cellprofiler
 
+# Returns at once when they are compiled as they are now. A CellProfiler of the user's own is named by CELLPROFILER.
+.PHONY: kernels
+kernels: .venv/.synced .cellprofiler/.ready
+	@CELLPROFILER="$${CELLPROFILER:-$(CURDIR)/.cellprofiler/bin/cellprofiler}" python -m cellpainting.cellprofiler.compile_kernels
+
 # As above; the demo does without it.
 .PHONY: .starfish/.ready
 .starfish/.ready: .tools/bin/uv
@@ -58,6 +63,7 @@ node_modules/.package-lock.json: .venv/.synced package.json package-lock.json
 .PHONY: demo
 demo: prerequisites ## run the main job on this machine: no AWS account, no Docker
 	@$(MAKE) --no-print-directory -j2 .venv/.synced .cellprofiler/.ready
+	@$(MAKE) --no-print-directory kernels
 	@python examples/small_plate/demo.py
 
 .PHONY: test
@@ -93,6 +99,10 @@ audit: setup ## ask PyPI and npm for known vulnerabilities of all that is locked
 test-slurm: setup ## run shards on a SLURM of one node; needs root and Debian's or Ubuntu's packages
 	@scripts/install_slurm.sh
 	@pytest -m slurm
+
+.PHONY: test-acceleration
+test-acceleration: setup ## compare accelerated measurements with CellProfiler's own, on images and objects of all kinds
+	@pytest -m acceleration --dist loadgroup tests/worker/accelerated
 
 .PHONY: test-stages
 test-stages: setup ## take the demo, plates and experiments through all stages in a local cloud, and stop them on the way

@@ -41,12 +41,13 @@ find_jdk() {
 }
 
 # Asked to do something: macOS has a /usr/bin/cc that only offers to install the real one.
-has_compiler() { cc --version >/dev/null 2>&1 || gcc --version >/dev/null 2>&1; }
+has_compiler() { "$1" --version >/dev/null 2>&1 || "$2" --version >/dev/null 2>&1; }
 
 check_prerequisites() {
     local missing=()
     find_jdk >/dev/null || missing+=("a JDK (Java 11 or newer, with javac): CellProfiler reads images through Java")
-    has_compiler || missing+=("a C compiler: python-javabridge, which joins Python to Java, is built from source")
+    has_compiler cc gcc || missing+=("a C compiler: python-javabridge, which joins Python to Java, is built from source")
+    has_compiler c++ g++ || missing+=("a C++ compiler: kernels that measure faster are compiled with it")
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi
@@ -55,7 +56,7 @@ check_prerequisites() {
     say "
 Install what is missing, then run the same command again:
   Debian, Ubuntu:  sudo apt-get install -y default-jdk-headless build-essential
-  Fedora:          sudo dnf install -y java-21-openjdk-devel gcc
+  Fedora:          sudo dnf install -y java-21-openjdk-devel gcc-c++
   macOS:           brew install --cask temurin@21 && xcode-select --install
 
 A JDK in an unusual place is found with JAVA_HOME=/path/to/jdk. A CellProfiler 4.2.8 that is already

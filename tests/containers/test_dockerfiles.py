@@ -17,14 +17,15 @@ def dockerfile(runtime: str) -> str:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_every_stage_is_built_on_a_base_that_is_pinned_by_digest(runtime: str) -> None:
+def test_every_stage_is_built_on_a_base_that_is_pinned_by_digest_or_on_a_stage_before_it(runtime: str) -> None:
     text = dockerfile(runtime)
     bases = {f"${{{name}}}": base for name, base in BASE.findall(text)}
     stages = FROM.findall(text)
     assert stages
-    for base, _ in stages:
-        assert PINNED.fullmatch(bases[base]), base
-    names = {name for _, name in stages if name}
+    names: set[str] = set()
+    for base, name in stages:
+        assert base in names or PINNED.fullmatch(bases[base]), base
+        names.add(name)
     assert set(re.findall(r"--from=(\S+)", text)) <= names
 
 

@@ -59,6 +59,7 @@ def test_all_that_is_missing_is_named_with_the_line_that_installs_it(
     assert result.returncode == 2
     assert "a JDK" in result.stderr
     assert "a C compiler" in result.stderr
+    assert "a C++ compiler" in result.stderr
     assert "sudo apt-get install -y default-jdk-headless build-essential" in result.stderr
     assert "sudo dnf install -y" in result.stderr
     assert "brew install" in result.stderr
@@ -81,6 +82,7 @@ def test_what_is_there_is_not_named(bare: Path, tmp_path: Path) -> None:
     assert "a JDK (" not in result.stderr
     assert "a C compiler" in result.stderr
     _program(bare / "cc", "true")
+    _program(bare / "c++", "true")
     result = _install(bare, "--check", str(tmp_path / "x"), JAVA_HOME=str(java))
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -145,7 +147,8 @@ def test_a_folder_of_someone_else_is_not_deleted(tmp_path: Path) -> None:
     """The destination is replaced as a whole: a mistyped one must not be."""
     java = _jdk(tmp_path / "jdk")
     bin_folder = _tools(tmp_path / "bin", *SHELL_TOOLS)
-    _program(bin_folder / "cc", "true")
+    for compiler in ("cc", "c++"):
+        _program(bin_folder / compiler, "true")
     _program(bin_folder / "uv", "exit 1")
     home = tmp_path / "home"
     home.mkdir()

@@ -12,7 +12,7 @@ from tests.containers.conftest import RUNTIMES, shell_job
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200), pytest.mark.parametrize("runtime", RUNTIMES)]
 
-COMPILERS = ("as", "c89", "c99", "cc", "clang", "cpp", "g++", "gcc", "javac", "ld", "make", "rustc", "tcc")
+COMPILERS = ("as", "c++", "c89", "c99", "cc", "clang", "cpp", "g++", "gcc", "javac", "ld", "make", "rustc", "tcc")
 INSTALLERS = ("conda", "easy_install", "git", "npm", "pip", "pip3", "pipx", "uv", "uvx")
 PLACES = "$PATH:/opt/cellprofiler/bin:/opt/starfish/bin:/opt/installer/bin:/usr/local/bin:/usr/sbin"
 MODULES = ("pip", "ensurepip", "uv")

@@ -1,0 +1,126 @@
+"""The parts of CellProfiler that are made faster, each with the sources that its values were proven equal to."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .kernel import KernelsNotCompiled
+
+DIGITS = 16  # of a SHA-256
+# What the kernels stand for beside the sources below, and what they are compared with in the tests.
+VERSIONS = {
+    "cellprofiler": "4.2.8.1",
+    "cellprofiler-core": "4.2.8.1",
+    "centrosome": "1.2.3",
+    "h5py": "3.7.0",
+    "mahotas": "1.4.18",
+    "numpy": "1.23.5",
+    "pillow": "11.3.0",
+    "prokaryote": "2.4.4",
+    "scikit-image": "0.18.3",
+    "scipy": "1.9.0",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of CellProfiler and the file of this package, `file`, that makes it faster.
+
+    `name` is that of a module as pipelines have it, for `is_module`; other parts are of use to every pipeline.
+    `sources` are the Python modules that are replaced or relied on, the class of a module in the first, each with the
+    beginning of its SHA-256.
+    """
+
+    name: str
+    file: str
+    sources: Mapping[str, str]
+    is_module: bool = True
+
+
+PARTS = (
+    Part(
+        "MeasureTexture",
+        "texture",
+        {
+            "cellprofiler.modules.measuretexture": "3af3c00ac9b7f6f3",
+            "mahotas.features.texture": "7833113980daf0a5",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """Which parts were replaced, and why others, of those that the pipeline uses, were left alone, by name.
+
+    `version` tells one state of this package from another.
+    """
+
+    version: str
+    replaced: tuple[str, ...]
+    left_alone: Mapping[str, str]
+
+
+def accelerate(module_names: Collection[str]) -> Acceleration:
+    """Replace what a pipeline of these modules uses, after CellProfiler has loaded its modules and plugins."""
+    parts = [part for part in PARTS if not part.is_module or part.name in module_names]
+    reasons = dict.fromkeys((part.name for part in parts), _unknown_version())
+    for part in parts:
+        reasons[part.name] = reasons[part.name] or _unknown_source(part) or _install(part)
+    replaced = tuple(name for name, reason in reasons.items() if not reason)
+    return Acceleration(_version(), replaced, {name: reason for name, reason in reasons.items() if reason})
+
+
+def _install(part: Part) -> str:
+    """Why it could not be, or nothing; so the two below."""
+    try:
+        importlib.import_module(f".{part.file}", __package__).install()
+    except (ImportError, KernelsNotCompiled) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _version() -> str:
+    text = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        text.update(path.read_bytes())
+    return text.hexdigest()[:DIGITS]
+
+
+def _unknown_version() -> str:
+    for package, known in VERSIONS.items():
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        if version != known:
+            return f"{package} is {version}, and equal values are proven for {known} only"
+    return ""
+
+
+def _unknown_source(part: Part) -> str:
+    if part.is_module:
+        from cellprofiler_core.utilities.core.modules import get_module_class
+
+        in_use = get_module_class(part.name)
+        if in_use.__module__ != next(iter(part.sources)):
+            return f"a plugin replaces it ({inspect.getfile(in_use)})"
+    for module, known in part.sources.items():
+        sha256 = hashlib.sha256(_path(module).read_bytes()).hexdigest()
+        if sha256[:DIGITS] != known:
+            return f"{module} is not as it was proven equal to (its SHA-256 begins with {sha256[:DIGITS]}, not {known})"
+    return ""
+
+
+def _path(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin)
