@@ -45,6 +45,7 @@ class Part:
 
 
 PARTS = (
+    Part("MeasureColocalization", "colocalization", {"cellprofiler.modules.measurecolocalization": "4dedd8faf2ff1fc7"}),
     Part(
         "MeasureTexture",
         "texture",
