@@ -46,6 +46,7 @@ class Part:
 
 PARTS = (
     Part("MeasureColocalization", "colocalization", {"cellprofiler.modules.measurecolocalization": "4dedd8faf2ff1fc7"}),
+    Part("MeasureObjectNeighbors", "neighbors", {"cellprofiler.modules.measureobjectneighbors": "1f7578f423790c6c"}),
     Part(
         "MeasureTexture",
         "texture",
