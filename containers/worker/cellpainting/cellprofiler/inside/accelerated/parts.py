@@ -48,6 +48,16 @@ PARTS = (
     Part("MeasureColocalization", "colocalization", {"cellprofiler.modules.measurecolocalization": "4dedd8faf2ff1fc7"}),
     Part("MeasureObjectNeighbors", "neighbors", {"cellprofiler.modules.measureobjectneighbors": "1f7578f423790c6c"}),
     Part(
+        "MeasureGranularity",
+        "granularity",
+        {
+            "cellprofiler.modules.measuregranularity": "2f3494a09797372f",
+            "scipy.ndimage._interpolation": "514d24a5731209d3",
+            "skimage.morphology.grey": "2eb916913e5fa62d",
+            "skimage.morphology.greyreconstruct": "8f9c1ea5348d47ce",
+        },
+    ),
+    Part(
         "MeasureTexture",
         "texture",
         {
