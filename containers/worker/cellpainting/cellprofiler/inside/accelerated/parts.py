@@ -58,6 +58,27 @@ PARTS = (
         },
     ),
     Part(
+        "MeasureImageIntensity",
+        "image_intensity",
+        {
+            "cellprofiler.modules.measureimageintensity": "661f3c415bbf2213",
+            "numpy.lib.function_base": "4d610b3884a47323",
+        },
+    ),
+    Part(
+        "MeasureImageQuality",
+        "quality",
+        {
+            "cellprofiler.modules.measureimagequality": "fcb349eedaea49e5",
+            "centrosome.haralick": "ead20e9a72761a69",
+            "centrosome.otsu": "ec2efb9ad6870852",
+            "centrosome.radial_power_spectrum": "f0cd93fd375f493d",
+            "numpy.lib.function_base": "4d610b3884a47323",
+            "scipy.fft._pocketfft.basic": "5a7faabdcdabd657",
+            "scipy.ndimage._measurements": "65cbba630f6c60fc",
+        },
+    ),
+    Part(
         "MeasureTexture",
         "texture",
         {
