@@ -79,6 +79,15 @@ PARTS = (
         },
     ),
     Part(
+        "MeasureObjectIntensity",
+        "intensity",
+        {
+            "cellprofiler.modules.measureobjectintensity": "3fac73fe3eab74f5",
+            "scipy.ndimage._measurements": "65cbba630f6c60fc",
+            "skimage.segmentation.boundaries": "878f07067f99e157",
+        },
+    ),
+    Part(
         "MeasureTexture",
         "texture",
         {
