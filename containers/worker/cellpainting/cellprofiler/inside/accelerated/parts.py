@@ -88,6 +88,19 @@ PARTS = (
         },
     ),
     Part(
+        "MeasureObjectSizeShape",
+        "shape",
+        {
+            "cellprofiler.modules.measureobjectsizeshape": "66b35e81be80ffa7",
+            "centrosome.cpmorphology": "881644fb53a19add",
+            "centrosome.zernike": "4b1703e035a7fcd3",
+            "skimage.measure._moments": "42295a6732b98fd9",
+            "skimage.measure._regionprops": "bf6c37d30fb54507",
+            "skimage.measure._regionprops_utils": "9c0335abda40e700",
+            "skimage.morphology.convex_hull": "c88bfa70ed37dc22",
+        },
+    ),
+    Part(
         "MeasureTexture",
         "texture",
         {
