@@ -88,6 +88,17 @@ PARTS = (
         },
     ),
     Part(
+        "MeasureObjectIntensityDistribution",
+        "distribution",
+        {
+            "cellprofiler.modules.measureobjectintensitydistribution": "e012998562d0871d",
+            "centrosome.cpmorphology": "881644fb53a19add",
+            "centrosome.propagate": "409f0bf1d2093857",
+            "centrosome.zernike": "4b1703e035a7fcd3",
+            "scipy.ndimage._measurements": "65cbba630f6c60fc",
+        },
+    ),
+    Part(
         "MeasureObjectSizeShape",
         "shape",
         {
