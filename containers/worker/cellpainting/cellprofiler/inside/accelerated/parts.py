@@ -48,6 +48,17 @@ PARTS = (
     Part("MeasureColocalization", "colocalization", {"cellprofiler.modules.measurecolocalization": "4dedd8faf2ff1fc7"}),
     Part("MeasureObjectNeighbors", "neighbors", {"cellprofiler.modules.measureobjectneighbors": "1f7578f423790c6c"}),
     Part(
+        "CorrectIlluminationCalculate",
+        "illumination",
+        {
+            "cellprofiler.modules.correctilluminationcalculate": "4720036663d66dcd",
+            "centrosome.cpmorphology": "881644fb53a19add",
+            "centrosome.smooth": "3c5bf2a970adfa6d",
+            "scipy.ndimage._filters": "dc1e1c1819fcee21",
+            "scipy.ndimage._measurements": "65cbba630f6c60fc",
+        },
+    ),
+    Part(
         "MeasureGranularity",
         "granularity",
         {
