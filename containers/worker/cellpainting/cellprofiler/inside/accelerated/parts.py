@@ -130,6 +130,14 @@ PARTS = (
             "mahotas.features.texture": "7833113980daf0a5",
         },
     ),
+    Part(
+        "OverlayOutlines",
+        "outlines",
+        {
+            "cellprofiler.modules.overlayoutlines": "e3b2fa6c7f807f41",
+            "skimage.segmentation.boundaries": "878f07067f99e157",
+        },
+    ),
 )
 
 
