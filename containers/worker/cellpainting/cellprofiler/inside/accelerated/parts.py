@@ -138,6 +138,15 @@ PARTS = (
             "skimage.segmentation.boundaries": "878f07067f99e157",
         },
     ),
+    Part(
+        "Measurements",
+        "measurements",
+        {
+            "cellprofiler_core.measurement._measurements": "212e709d23e41459",
+            "cellprofiler_core.utilities.hdf5_dict": "3c90007f30969513",
+        },
+        is_module=False,
+    ),
 )
 
 
