@@ -139,6 +139,11 @@ PARTS = (
         },
     ),
     Part(
+        "ExportToSpreadsheet",
+        "export",
+        {"cellprofiler.modules.exporttospreadsheet": "53ab328a27a2cb48"},
+    ),
+    Part(
         "Measurements",
         "measurements",
         {
