@@ -152,6 +152,16 @@ PARTS = (
         },
         is_module=False,
     ),
+    Part(
+        "objects",
+        "objects",
+        {
+            "cellprofiler_core.object._objects": "efd6ad4c93821222",
+            "cellprofiler_core.object._segmentation": "1e14e66f8517f8d4",
+            "centrosome.cpmorphology": "881644fb53a19add",
+        },
+        is_module=False,
+    ),
 )
 
 
