@@ -162,6 +162,15 @@ PARTS = (
         },
         is_module=False,
     ),
+    Part(
+        "image reading",
+        "image_files",
+        {
+            "bioformats.formatreader": "ecb78ea58242f4aa",
+            "cellprofiler_core.image.abstract_image.file._file_image": "8c35c637f95c1429",
+        },
+        is_module=False,
+    ),
 )
 
 
