@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellpainting.cellprofiler.inside.events import Events, LoggedErrors
+    from cellpainting.cellprofiler.inside.jvm import start_when_needed
 else:  # a script of a Python that does not have this package
     from events import Events, LoggedErrors
+    from jvm import start_when_needed
 
 MYSQL = "MySQL could not be loaded"  # said by each start-up, with a traceback; nothing here needs it
 
 
 def start(pipeline: str, plugins: str, events: Events) -> Any:
-    """Import CellProfiler, start Java, and return the options of a headless run that goes on after an error."""
+    """Import CellProfiler, prepare Java, and return the options of a headless run that goes on after an error."""
     console = logging.StreamHandler()
     console.addFilter(lambda record: not record.getMessage().startswith(MYSQL))
     logging.root.addHandler(console)
@@ -32,7 +34,7 @@ def start(pipeline: str, plugins: str, events: Events) -> Any:
     preferences.set_always_continue(True, globally=False)
     if plugins:
         preferences.set_plugin_directory(plugins, globally=False)
-    start_java()
+    start_when_needed(start_java)
     logging.root.addHandler(LoggedErrors(events))
     take_all_modules(Pipeline)
     options.pipeline_filename = pipeline_file(pipeline, Path.cwd())
