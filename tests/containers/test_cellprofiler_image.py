@@ -3,7 +3,6 @@
 `pytest -m image`. The results have to equal those of this machine's own CellProfiler, run by hand.
 """
 
-import csv
 import importlib.util
 import json
 import os
@@ -14,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from cellpainting.cellprofiler.compare_tables import compare_tables
 from tests.conftest import REPOSITORY
 from tests.containers.conftest import Engine
 
 SMOKE = REPOSITORY / "containers" / "cellprofiler" / "smoke"
 EXAMPLES = Path(os.environ.get("CPB_EXAMPLES", REPOSITORY.parent / "shared" / "data" / "cellprofiler_examples"))
-# What differs between two runs of the same: where the files lay, and how long it took.
-NOT_COMPARED = ("PathName_", "URL_", "Metadata_FileLocation", "ExecutionTime_", "ImageSet_")
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
 
@@ -63,20 +61,6 @@ def _by_hand(command: Path, example: Path, output: Path) -> None:
     subprocess.run([command, *arguments], check=True, cwd=output, env={**variables, "PYTHONHASHSEED": "0"})
 
 
-def _tables(folder: Path) -> dict[str, list[dict[str, str]]]:
-    tables = {}
-    for path in folder.glob("*.csv"):
-        if path.name == "Experiment.csv":  # when and where, not what
-            continue
-        with path.open(newline="") as file:
-            rows = [
-                {name: value for name, value in row.items() if not name.startswith(NOT_COMPARED)}
-                for row in csv.DictReader(file)
-            ]
-        tables[path.name] = rows
-    return tables
-
-
 @pytest.mark.parametrize("example", [_spots, _human])
 def test_the_image_does_a_shard_as_by_hand(
     engine: Engine,
@@ -98,7 +82,10 @@ def test_the_image_does_a_shard_as_by_hand(
 
     manifest = json.loads((bucket / "runs" / "in-the-image" / "shards" / "0.json").read_text())
     assert manifest["cellprofiler_version"] == "4.2.8.1"
+    (group,) = manifest["groups"]
+    assert group["acceleration"]["replaced"]
+    assert group["acceleration"]["left_alone"] == {}
     _by_hand(cellprofiler, folder, tmp_path / "by_hand")
-    expected = _tables(tmp_path / "by_hand")
-    assert {"Image.csv"} < expected.keys()
-    assert _tables(bucket / "results") == expected
+    compared = compare_tables(tmp_path / "by_hand", bucket / "results")
+    assert {"Image.csv"} < {item.table for item in compared}
+    assert not [item for item in compared if not item.is_equal]

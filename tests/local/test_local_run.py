@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from cellpainting.cellprofiler.compare_tables import compare_tables
 from cellpainting.cellprofiler.environment import CellProfiler
 from tests.conftest import REPOSITORY, SPOTS_PIPELINE, write_site
 from tests.local.conftest import wait_until
-from tests.local.test_messages import PUBLISHED_EXAMPLES, processes_of, run_id, tables
+from tests.local.test_messages import NOT_MEASURED, PUBLISHED_EXAMPLES, processes_of, run_id, tables
 
 pytestmark = pytest.mark.cellprofiler
 
@@ -159,7 +160,9 @@ def test_published_example_gives_the_same_tables_as_cellprofiler_by_hand(
         env={**os.environ, "PYTHONHASHSEED": "0"},
         capture_output=True,
     )
-    assert tables(local_run.bucket / "results") == tables(by_hand)
+    compared = compare_tables(by_hand, local_run.bucket / "results")
+    assert len(compared) > 100
+    assert not [item for item in compared if not item.is_equal and not item.column.startswith(NOT_MEASURED)]
 
 
 def test_second_local_cloud_on_the_same_data_is_refused(local_run: LocalRun) -> None:

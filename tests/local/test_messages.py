@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cellpainting.cellprofiler.compare_tables import compare_tables
 from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.jobs import parse_message
 from tests.conftest import LOAD_DATA_PIPELINE, REPOSITORY, SPOTS_PIPELINE, write_load_data, write_site
@@ -112,9 +113,9 @@ def test_aws_command_gives_the_same_tables_as_cellprofiler_by_hand(
         capture_output=True,
     )
     assert cloud.summary(run_id(message))["complete"]
-    ours = tables(cloud.folder / "examples" / example / "output0")
-    assert ours == tables(by_hand)
-    assert len(ours["Cells.csv"]) > 100
+    compared = compare_tables(by_hand, cloud.folder / "examples" / example / "output0")
+    assert max(item.count for item in compared if item.table == "Cells.csv") > 100
+    assert not [item for item in compared if not item.is_equal and not item.column.startswith(NOT_MEASURED)]
 
 
 def test_log_of_a_job_is_found_with_the_aws_command(cloud: LocalUp, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from cellpainting.cellprofiler.process import DIED, Event, Process
 from cellpainting.cellprofiler.report import Ending, Report, make_report
 from cellpainting.errors import CellPaintingError, CellProfilerFailed
+from cellpainting.ledger.manifest import Acceleration, read_acceleration
+from cellpainting.shard_log import MARK
 
 SCRIPT = Path(__file__).parent / "inside" / "driver.py"
 # What a process may hold between two groups, of the memory that is its own; the rest is for measuring the next.
@@ -51,13 +53,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all processes of a shard have in common. `plugins` is a folder; `memory_mib` is the share of each."""
+    """What all processes of a shard have in common. `plugins` is a folder; `memory_mib` is the share of each; with
+    `accelerate`, CellProfiler's measurements are made faster.
+    """
 
     python: Path
     pipeline: Path
     plugins: Path | None
     memory_mib: float
     timeout_s: float
+    accelerate: bool
 
 
 class Driver:
@@ -66,6 +71,7 @@ class Driver:
     def __init__(self, setting: Setting, home: Path, on_line: Callable[[str], None]) -> None:
         home.mkdir()
         self._setting, self._home, self._on_line = setting, home, on_line
+        self.acceleration: Acceleration | None = None  # of the process that was started last
         self._process: Process | None = None
         self._is_ready = False
         self._is_stopped = False
@@ -126,13 +132,16 @@ class Driver:
 
     def _arguments(self, descriptor: int) -> list[str]:
         plugins = str(self._setting.plugins or "")
-        return [str(self._setting.python), str(SCRIPT), str(descriptor), str(self._setting.pipeline), plugins]
+        measurements = "accelerated" if self._setting.accelerate else "original"
+        given = [str(descriptor), str(self._setting.pipeline), plugins, measurements]
+        return [str(self._setting.python), str(SCRIPT), *given]
 
     def _await_start(self, process: Process) -> None:
         events: list[Event] = []
         for event in process.events(self._setting.timeout_s):
             if event["event"] == "ready":
                 self._is_ready = True
+                self._accelerated(event)
                 return
             events.append(event)
         status = self._end(process)
@@ -143,6 +152,11 @@ class Driver:
             reasons = [f"it was not ready within timeout_s={self._setting.timeout_s:g} seconds"]
         reason = reasons[-1] if reasons else f"CellProfiler ended with status {status} and no message; see the log"
         raise CellProfilerFailed(f"the pipeline could not start: {reason}")
+
+    def _accelerated(self, ready: Event) -> None:
+        self.acceleration = read_acceleration(ready["acceleration"])
+        for part, reason in self.acceleration.left_alone.items() if self.acceleration else ():
+            self._on_line(f"{MARK}{part} is not accelerated: {reason}")
 
     def _follow(self, process: Process, on_event: Callable[[Event], None]) -> Report:
         events: list[Event] = []

@@ -13,6 +13,7 @@ from cellpainting.cellprofiler.tally import Tally
 from cellpainting.cellprofiler.verdict import find_culprits
 from cellpainting.errors import CellProfilerFailed
 from cellpainting.ledger import ImageSet, Outcome
+from cellpainting.ledger.manifest import Acceleration
 
 Listed = Callable[[Sequence[ImageSet]], None]
 
@@ -42,6 +43,7 @@ class GroupRun:
     contradiction: str = ""
     seconds: float = 0.0
     peak_memory_mib: float = 0.0
+    acceleration: Acceleration | None = None
 
     @property
     def left(self) -> dict[int, ImageSet]:
@@ -96,6 +98,7 @@ def _run_once(run: GroupRun, driver: Driver, attempt: int, tally: Tally, listed:
     except CellProfilerFailed as error:
         run.contradiction = str(error)
         return
+    run.acceleration = driver.acceleration
     run.peak_memory_mib = max(run.peak_memory_mib, run.report.ending.peak_memory_mib)
 
 

@@ -87,6 +87,7 @@ def _measure(shard: Shard, tools: Tools, cellprofiler: CellProfiler, capacity: C
         tools.plugins,
         memory_mib=capacity.memory_mib / capacity.processes,
         timeout_s=shard.job.timeout_s,
+        accelerate=shard.job.accelerate,
     )
     try:
         measure_groups(shard, setting, capacity.processes)

@@ -135,6 +135,7 @@ class Lanes:
             peak_memory_mib=round(run.peak_memory_mib, 1),
             reason=conclusion.reason,
             fingerprint=shard.plan.fingerprint(placed.group) if placed.group.rows else "",
+            acceleration=run.acceleration,
         )
         shard.work.record(result)
         if conclusion.reason:

@@ -76,6 +76,7 @@ class CellProfilerSettings:
     image_sets_per_shard: int | None
     plugins: str | None
     on_bad_image_set: OnBadImageSet | None
+    accelerate: bool
     path_remap: tuple[tuple[str, str], ...]
     timeout_s: int | None
 
@@ -89,6 +90,7 @@ class CellProfilerSettings:
             ),
             plugins=fields.optional_key("plugins"),
             on_bad_image_set=fields.choice("on_bad_image_set", ("quarantine", "fail")),
+            accelerate=fields.flag("accelerate", default=True),
             path_remap=fields.text_map("path_remap"),
             timeout_s=fields.whole_number("timeout_s", minimum=1, maximum=MAX_TIMEOUT_S),
         )

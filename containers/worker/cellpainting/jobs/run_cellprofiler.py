@@ -32,7 +32,8 @@ class RunCellProfiler:
     Exactly one of `input` (a folder), `load_data`, `batch_data` and `file_list` tells the image sets. `group_by` are
     metadata columns (`Metadata_Plate`); `groups`, if not empty, are the only groups to do, each as column to value.
     `path_remap` maps the beginning of a path in the load data to what stands there now. `timeout_s` bounds one run of
-    CellProfiler over one group, in seconds. `redrive` limits what is sent again to these causes.
+    CellProfiler over one group, in seconds. With `accelerate`, kernels of equal values take the place of CellProfiler's
+    own measurements. `redrive` limits what is sent again to these causes.
     """
 
     job_type: ClassVar[str] = "run_cellprofiler"
@@ -54,6 +55,7 @@ class RunCellProfiler:
     output_structure: str | None = None
     plugins: str | None = None
     on_bad_image_set: OnBadImageSet = "quarantine"
+    accelerate: bool = True
     path_remap: tuple[tuple[str, str], ...] = ()
     redrive: tuple[str, ...] = ()
     stage: Stage | None = None
@@ -87,6 +89,7 @@ class RunCellProfiler:
             output_structure=fields.output_structure("output_structure"),
             plugins=fields.optional_key("plugins"),
             on_bad_image_set=fields.choice("on_bad_image_set", ("quarantine", "fail")) or "quarantine",
+            accelerate=fields.flag("accelerate", default=True),
             path_remap=fields.text_map("path_remap"),
             redrive=fields.words("redrive", [cause.value for cause in Cause]),
             stage=stage,

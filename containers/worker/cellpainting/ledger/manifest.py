@@ -31,11 +31,23 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Acceleration:
+    """How CellProfiler's measurements were made faster: the names of what was replaced, and why other parts that the
+    pipeline uses were not. `version` tells one state of our replacements from another.
+    """
+
+    version: str
+    replaced: tuple[str, ...]
+    left_alone: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """One group of image sets, which is one run of the pipeline.
 
     `rows` counts data rows per table (CSV file name); `seconds` is wall time; `peak_memory_mib` is CellProfiler's;
     `reason` tells why the group failed as a whole and is empty otherwise. `fingerprint` is the plan's of its rows.
+    `acceleration` is None if CellProfiler measured by its own means alone.
     """
 
     folder: str
@@ -47,6 +59,7 @@ class GroupResult:
     peak_memory_mib: float
     reason: str = ""
     fingerprint: str = ""
+    acceleration: Acceleration | None = None
 
     @property
     def is_success(self) -> bool:
@@ -114,8 +127,14 @@ def _group(document: Mapping[str, Any]) -> GroupResult:
             "outcomes": tuple(map(read_outcome, document["outcomes"])),
             "inputs": _files(document["inputs"]),
             "outputs": _files(document["outputs"]),
+            "acceleration": read_acceleration(document.get("acceleration")),
         }
     )
+
+
+def read_acceleration(document: Mapping[str, Any] | None) -> Acceleration | None:
+    """From JSON."""
+    return Acceleration(**{**document, "replaced": tuple(document["replaced"])}) if document else None
 
 
 def _files(documents: list[Mapping[str, Any]]) -> tuple[StoredFile, ...]:

@@ -178,6 +178,7 @@ class ShardWork:
             group.folder: result
             for group in self._plan.groups
             if (result := found.get(group.folder))
+            and self._is_as_asked(result, record)
             and self._is_done(result, redrive)
             and self._is_planned(group, result)
         }
@@ -193,6 +194,12 @@ class ShardWork:
         with ThreadPoolExecutor(READERS) as readers:
             intact = readers.map(self._checks.is_intact, current.values())
             return {folder: current[folder] for folder, is_intact in zip(current, intact, strict=True) if is_intact}
+
+    @staticmethod
+    def _is_as_asked(result: GroupResult, record: RunRecord) -> bool:
+        """Who asks for CellProfiler's own means wants those; who does not is content with either."""
+        job = record.job
+        return not isinstance(job, RunCellProfiler) or job.accelerate or result.acceleration is None
 
     def _is_done(self, result: GroupResult, redrive: frozenset[str]) -> bool:
         """A request that is sent again does what was not measured; an attempt that goes on has done it already."""

@@ -123,6 +123,7 @@ class PlateStages:
             "image_sets_per_shard": settings.image_sets_per_shard,
             "plugins": settings.plugins,
             "on_bad_image_set": settings.on_bad_image_set,
+            "accelerate": settings.accelerate,
             "timeout_s": settings.timeout_s,
             "job_memory": self._job.resources.memory_mib,
             "job_vcpu": self._job.resources.vcpus,

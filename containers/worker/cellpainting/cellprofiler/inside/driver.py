@@ -1,8 +1,9 @@
 """One CellProfiler that stays alive and runs group after group of image sets, each into its own folder.
 
 Runs under CellProfiler's Python (3.9), where the package `cellpainting` is not installed: standard library and
-CellProfiler only. Usage: `python driver.py EVENTS PIPELINE PLUGINS`: EVENTS is the file descriptor that events go to,
-PLUGINS a folder or empty. Each line of standard input is a group, a JSON object:
+CellProfiler only. Usage: `python driver.py EVENTS PIPELINE PLUGINS MEASUREMENTS`: EVENTS is the file descriptor that
+events go to, PLUGINS a folder or empty, MEASUREMENTS "accelerated" or "original". Each line of standard input is a
+group, a JSON object:
 
     output, temporary, images   folders: for results, for what is gone after the group, the default input folder
     load_data, types            the CSV for a LoadData pipeline, and what each of its columns is taken for
@@ -13,6 +14,7 @@ PLUGINS a folder or empty. Each line of standard input is a group, a JSON object
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import resource
@@ -22,11 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cellpainting.cellprofiler.inside.accelerated.parts import accelerate
     from cellpainting.cellprofiler.inside.events import Events, describe, messages
     from cellpainting.cellprofiler.inside.load_data import ColumnTypes, require_all_rows
     from cellpainting.cellprofiler.inside.observer import Observer, observe
     from cellpainting.cellprofiler.inside.start import start
 else:  # a script of a Python that does not have this package
+    from accelerated.parts import accelerate
     from events import Events, describe, messages
     from load_data import ColumnTypes, require_all_rows
     from observer import Observer, observe
@@ -34,13 +38,14 @@ else:  # a script of a Python that does not have this package
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
+ACCELERATED = "accelerated"
 RESET_PEAK = "5"  # proc(5): the peak resident set becomes the present one
 
 
 class Driver:
     """CellProfiler with one pipeline, which every run loads anew from its text: modules keep state."""
 
-    def __init__(self, events: Events, pipeline: str, plugins: str) -> None:
+    def __init__(self, events: Events, pipeline: str, plugins: str, measurements: str) -> None:
         self._options = start(pipeline, plugins, events)
         from cellprofiler_core.modules import loaddata
         from cellprofiler_core.pipeline import Pipeline
@@ -52,7 +57,9 @@ class Driver:
         first = Pipeline()
         first.load(self._options.pipeline_filename)
         require_all_rows(first)
-        self._reads_load_data = any(module.module_name == "LoadData" for module in first.modules())
+        names = {module.module_name for module in first.modules()}
+        self._reads_load_data = "LoadData" in names
+        self.acceleration = accelerate(names) if measurements == ACCELERATED else None
 
     def run(self, group: dict[str, Any]) -> None:
         """Run one group with CellProfiler's own `run_pipeline_headless` and report how it ended."""
@@ -103,16 +110,17 @@ def memory() -> dict[str, float]:
 
 def main() -> int:
     """Start CellProfiler, then run groups until killed."""
-    descriptor, pipeline, plugins = sys.argv[1:]
+    descriptor, pipeline, plugins, measurements = sys.argv[1:]
     groups = messages()
     events = Events(int(descriptor))
     try:
-        driver = Driver(events, pipeline, plugins)
+        driver = Driver(events, pipeline, plugins, measurements)
     except Exception as error:
         traceback.print_exc()
         events.write("refused", reason=describe(error))
         return 1
-    events.write("ready", version=importlib.metadata.version("cellprofiler"))
+    acceleration = dataclasses.asdict(driver.acceleration) if driver.acceleration else None
+    events.write("ready", version=importlib.metadata.version("cellprofiler"), acceleration=acceleration)
     while True:
         driver.run(groups.get())
 
