@@ -25,6 +25,7 @@ COMMANDS = (
     "redrive",
     "report",
     "status",
+    "verify-acceleration",
 )
 
 
