@@ -7,7 +7,7 @@ import pytest
 
 from cellpainting.cost.prices import shipped_prices
 from cellpainting.dispatch.submission import read_submission
-from cellpainting.jobs.run_record import RunKeys
+from cellpainting.jobs.run_record import RunKeys, RunRecord
 from cellpainting.ledger import read_ledger
 from cellpainting.ledger.staged_ledger import StagedLedger, StageState
 from job_ends import JobEnds
@@ -33,6 +33,11 @@ from tests.lambdas.test_stages import (
 USD_PER_S = shipped_prices().on_demand.usd / 3600
 SLOW_S = 400  # of a shard of the analysis, of which a default says 101
 ONE_LEFT_OUT = 2.6 * SLOW_S * USD_PER_S  # for two of three shards, and all else
+
+
+def limited(**fields: Any) -> RunRecord:
+    """A request whose shards take what they take by CellProfiler's own means."""
+    return request(accelerate=False, **fields)
 
 
 @pytest.fixture
@@ -66,7 +71,7 @@ def end_analysis(cloud: Cloud, ends: JobEnds, job: dict[str, Any], number: int, 
 
 def spend(cloud: Cloud, ends: JobEnds) -> None:
     """Let a plate use up a budget that one shard of its analysis is too many for."""
-    cloud.dispatch(request(budget_usd=ONE_LEFT_OUT), "m1")
+    cloud.dispatch(limited(budget_usd=ONE_LEFT_OUT), "m1")
     first = new_jobs(cloud)
     do_stage(cloud, "illumination")
     end(cloud, ends, first["P1--illumination"])
@@ -76,11 +81,11 @@ def spend(cloud: Cloud, ends: JobEnds) -> None:
 
 class TestOnePlate:
     def test_a_budget_that_is_ample_is_not_felt(self, plates: Cloud) -> None:
-        plates.dispatch(request(budget_usd=1), "m1")
+        plates.dispatch(limited(budget_usd=1), "m1")
         assert len(new_jobs(plates)) == len(CHAIN)
 
     def test_a_part_of_the_analysis_goes_first_and_nothing_after_it(self, plates: Cloud) -> None:
-        plates.dispatch(request(budget_usd=ONE_LEFT_OUT), "m1")
+        plates.dispatch(limited(budget_usd=ONE_LEFT_OUT), "m1")
         jobs = new_jobs(plates)
         assert list(jobs) == ["P1--illumination", "P1--analysis"]
         assert waits_for(plates, jobs["P1--analysis"]) == {"P1--illumination"}
@@ -89,7 +94,7 @@ class TestOnePlate:
         assert "waits for what the budget of the run has left" in blocked(plates, "report")
 
     def test_the_end_of_an_earlier_stage_does_not_submit_them_either(self, plates: Cloud, ends: JobEnds) -> None:
-        plates.dispatch(request(budget_usd=ONE_LEFT_OUT), "m1")
+        plates.dispatch(limited(budget_usd=ONE_LEFT_OUT), "m1")
         jobs = new_jobs(plates)
         do_stage(plates, "illumination")
         end(plates, ends, jobs["P1--illumination"])
@@ -124,7 +129,7 @@ class TestOnePlate:
         do_stage(plates, "report")
         end(plates, ends, report)
         before = len(plates.jobs)
-        plates.dispatch(request(budget_usd=1), "m2")
+        plates.dispatch(limited(budget_usd=1), "m2")
         jobs = new_jobs(plates, before)
         assert list(jobs) == [f"P1--{stage}" for stage in CHAIN[1:]]
         number = 2
@@ -136,7 +141,7 @@ class TestOnePlate:
 
 def test_plates_share_one_budget_and_what_one_has_reserved_the_other_has_not(plates: Cloud, ends: JobEnds) -> None:
     put_plates(plates, "P1", "P2")
-    plates.dispatch(request(budget_usd=3.7 * SLOW_S * USD_PER_S), "m1")
+    plates.dispatch(limited(budget_usd=3.7 * SLOW_S * USD_PER_S), "m1")
     jobs = new_jobs(plates)
     assert set(jobs) == {f"{plate}--{stage}" for plate in ("P1", "P2") for stage in ("illumination", "analysis")}
     for plate in ("P1", "P2"):

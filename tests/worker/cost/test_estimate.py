@@ -58,6 +58,11 @@ class TestMeasured:
         (stage,) = estimate(measured(plates), plates.bucket).stages
         assert stage.source.startswith("default: ")
 
+    def test_accelerated_runs_do_not_tell_how_long_the_original_takes(self, plates: RecordedPlates) -> None:
+        plates.do(plates.request(run="small"), Seconds(shard=6, group=20))
+        (stage,) = estimate(measured(plates, accelerate=False), plates.bucket).stages
+        assert stage.source.startswith("default: ")
+
     def test_shards_that_failed_do_not_count_as_quick_ones(self, plates: RecordedPlates) -> None:
         plates.do(plates.request(run="small"), Seconds(shard=6, group=20), failed=1)
         (stage,) = estimate(measured(plates), plates.bucket).stages
@@ -78,14 +83,18 @@ class TestMeasured:
 
 class TestDefaults:
     @pytest.mark.parametrize(
-        ("pipeline", "seconds_each"),
-        [("spots_load_data.cppipe", 96), ("illum_load_data.cppipe", 1.3)],
+        ("pipeline", "accelerate", "seconds_each"),
+        [
+            ("spots_load_data.cppipe", False, 96),
+            ("spots_load_data.cppipe", True, 6.5),
+            ("illum_load_data.cppipe", True, 1.1),
+        ],
     )
-    def test_what_a_pipeline_does_tells_which_default_it_gets(
-        self, plates: RecordedPlates, pipeline: str, seconds_each: float
+    def test_what_a_pipeline_does_and_by_which_means_tells_which_default_it_gets(
+        self, plates: RecordedPlates, pipeline: str, accelerate: bool, seconds_each: float
     ) -> None:
         plates.bucket.write("other.cppipe", (DATA / pipeline).read_bytes())
-        (stage,) = estimate(plates.request(pipeline="other.cppipe"), plates.bucket).stages
+        (stage,) = estimate(plates.request(pipeline="other.cppipe", accelerate=accelerate), plates.bucket).stages
         assert stage.source.startswith("default: the published a549")
         assert (stage.seconds - 5 * stage.shards) / 24 == pytest.approx(seconds_each)
 

@@ -19,7 +19,7 @@ def bucket(tmp_path: Path) -> FolderStorage:
 
 
 def check(bucket: FolderStorage, **fields: Any) -> Preflight:
-    return check_request(record_of(**fields), bucket)
+    return check_request(record_of(accelerate=False, **fields), bucket)
 
 
 def test_a_shard_that_would_pass_it_is_told_with_the_estimate_and_the_remedy(bucket: FolderStorage) -> None:

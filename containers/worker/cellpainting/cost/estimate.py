@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from cellpainting.cost.defaults import default_usage
 from cellpainting.cost.job_size import JobSize
-from cellpainting.cost.measured import find_measured, pipeline_digest
+from cellpainting.cost.measured import find_measured, means_of
 from cellpainting.cost.planned_work import PlannedWork, planned_works
 from cellpainting.cost.run_cost import RunCost, StageCost
 from cellpainting.cost.usage import READS_OF_SHARD, WRITES_OF_SHARD, Usage
@@ -29,9 +29,13 @@ def estimate_works(
     works: Iterable[PlannedWork], storage: Storage, *, leave_out: Collection[str] = ()
 ) -> tuple[StageCost, ...]:
     """Estimate planned work by all runs but those of the ids `leave_out`."""
-    digests = [(work, pipeline_digest(work.job, storage)) for work in works]
-    measured = find_measured(storage, {digest for _, digest in digests}, leave_out=leave_out)
-    return tuple(_cost(work, measured.get(digest) or default_usage(work.job, storage)) for work, digest in digests)
+    by_means = [(work, means_of(work.job, storage)) for work in works]
+    measured = find_measured(storage, {means for _, means in by_means if means}, leave_out=leave_out)
+    usages = [measured.get(means) if means else None for _, means in by_means]
+    return tuple(
+        _cost(work, usage or default_usage(work.job, storage))
+        for (work, _), usage in zip(by_means, usages, strict=True)
+    )
 
 
 def _cost(work: PlannedWork, usage: Usage) -> StageCost:
