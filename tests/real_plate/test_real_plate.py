@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cellpainting.cellprofiler.compare_tables import compare_tables
 from cellpainting.cellprofiler.environment import CellProfiler
 from cellpainting.cellprofiler.process import ONE_THREAD, SAME_COLUMNS
 from cellpainting.cellprofiler.run import Capacity, run
@@ -99,7 +100,7 @@ def test_illumination_functions_by_plate_equal_a_plain_run(
 
 
 @pytest.mark.cellprofiler
-def test_analysis_by_site_equals_a_plain_run(
+def test_analysis_by_site_equals_a_plain_run_to_the_last_digit_and_accelerated_within_a_millionth(
     bucket: Path, illum: Path, cellprofiler: CellProfiler, tmp_path: Path
 ) -> None:
     functions = {channel: next(illum.rglob(f"*Illum{channel}*")) for channel in CHANNELS}
@@ -110,9 +111,11 @@ def test_analysis_by_site_equals_a_plain_run(
         "load_data": "load_data/load_data_with_illum.csv",
         "output": "analysis",
         "image_sets_per_shard": 8,
+        "accelerate": False,
     }
     manifests = measure(bucket, request, cellprofiler)
     assert len(manifests) == 2
+    measure(bucket, {**request, "output": "accelerated", "accelerate": True}, cellprofiler)
     measure_plainly(bucket / "pipelines" / "analysis.cppipe", load_data, tmp_path, cellprofiler)
     folders = sorted((bucket / "analysis" / PLATE / "analysis").iterdir())
     assert [folder.name for folder in folders] == [f"{PLATE}-{well}-{site}" for well in WELLS for site in SITES]
@@ -120,3 +123,6 @@ def test_analysis_by_site_equals_a_plain_run(
     assert list(differences(ours, plain)) == []
     assert all(len(columns(folders, name)) == 1 for name in ours)
     assert columns(folders, "Cells.csv") == columns([tmp_path], "Cells.csv")
+    compared = compare_tables(bucket / "analysis", bucket / "accelerated")
+    assert len(compared) > len(folders) * 4000
+    assert not [item for item in compared if not item.is_equal]

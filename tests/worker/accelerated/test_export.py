@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).parent / "inside" / "export.py"
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.acceleration
 def test_tables_are_equal(cellprofiler: CellProfiler) -> None:
     command = [str(cellprofiler.python), str(SCRIPT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,7 +11,7 @@ import pytest
 from cellpainting.cellprofiler.environment import CellProfiler
 
 SCRIPT = Path(__file__).parent / "inside" / "measurements.py"
-pytestmark = pytest.mark.cellprofiler
+pytestmark = [pytest.mark.cellprofiler, pytest.mark.acceleration]
 
 
 @cache

@@ -14,6 +14,7 @@ LEFT_TO_CELLPROFILER = ("a volume", "empty", "centre of mass | no objects")
 
 
 @pytest.mark.cellprofiler
+@pytest.mark.acceleration
 def test_answers_are_equal(cellprofiler: CellProfiler) -> None:
     command = [str(cellprofiler.python), str(SCRIPT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
