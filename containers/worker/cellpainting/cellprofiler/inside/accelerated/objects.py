@@ -89,7 +89,7 @@ def fill_labeled_holes(labels: Any, mask: Any = None, size_fn: Any = None) -> An
     is_open[border] = True
     starts, ends = touching(regions, size)
     if len(starts):
-        todo = [*border, *_too_small(regions, is_open, largest, size_fn)]
+        to_visit = [*border, *_too_small(regions, is_open, largest, size_fn)]
         counts = np.bincount(starts, minlength=size)
         fill_labeled_holes_loop(
             starts.astype(np.uint32),
@@ -98,9 +98,9 @@ def fill_labeled_holes(labels: Any, mask: Any = None, size_fn: Any = None) -> An
             counts.astype(np.uint32),
             is_open,
             enclosing,
-            np.array(todo + [0] * (size - len(todo)), np.uint32),
+            np.array(to_visit + [0] * (size - len(to_visit)), np.uint32),
             largest,
-            len(todo),
+            len(to_visit),
         )
     numbers = np.arange(size).astype(np.uint32)
     numbers[largest + 1 :] = 0

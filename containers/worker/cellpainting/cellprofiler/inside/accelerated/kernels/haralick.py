@@ -54,6 +54,23 @@ def moments(numbers: Array, total: int) -> tuple[float, float, float]:
 
 
 @part_of_kernels
+def summarize_differences(numbers: Array, total: int) -> tuple[float, float, float, float]:
+    """Of how often levels differ by 0, 1, 2 and so on: contrast, homogeneity, variance and entropy of the shares."""
+    contrast = 0.0
+    homogeneity = 0.0
+    variance = 0.0
+    entropy = 0.0
+    for difference in range(len(numbers)):
+        share = numbers[difference] / total
+        contrast += difference * difference * share
+        homogeneity += share / (1 + difference * difference)
+        variance += (share - 1 / len(numbers)) ** 2
+        if share > 0:
+            entropy -= share * log2(share)
+    return contrast, homogeneity, variance / len(numbers), entropy
+
+
+@part_of_kernels
 def summarize(counts: Array, pairs: Array, levels: int, features: Array) -> None:
     """Write the features of one direction."""
     margin = np.zeros(levels, np.int64)
@@ -80,17 +97,7 @@ def summarize(counts: Array, pairs: Array, levels: int, features: Array) -> None
         entropy -= cells * share * log2(share)
     mean, variance, margin_entropy = moments(margin, total)
     sum_mean, sum_variance, sum_entropy = moments(sums, total)
-    contrast = 0.0
-    homogeneity = 0.0
-    difference_entropy = 0.0
-    difference_variance = 0.0
-    for at in range(levels):
-        share = differences[at] / total
-        contrast += at * at * share
-        homogeneity += share / (1 + at * at)
-        difference_variance += (share - 1 / levels) ** 2
-        if share > 0:
-            difference_entropy -= share * log2(share)
+    contrast, homogeneity, difference_variance, difference_entropy = summarize_differences(differences, total)
     features[0] = squares
     features[1] = contrast
     features[2] = 1.0 if variance <= 0 else (products / total - mean * mean) / variance
@@ -100,7 +107,7 @@ def summarize(counts: Array, pairs: Array, levels: int, features: Array) -> None
     features[6] = sum_variance
     features[7] = sum_entropy
     features[8] = entropy
-    features[9] = difference_variance / levels
+    features[9] = difference_variance
     features[10] = difference_entropy
     information = entropy - 2 * margin_entropy
     features[11] = information if margin_entropy == 0 else information / margin_entropy
